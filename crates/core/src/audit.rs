@@ -1,0 +1,76 @@
+//! The audit trail: one row per thing that somebody might have to answer for.
+
+use crate::client::ClientId;
+use crate::id::{AccountId, AuditId, FamilyId, GrantId};
+use crate::time::Timestamp;
+
+macro_rules! actions {
+    ($($variant:ident = $name:literal),* $(,)?) => {
+        /// What happened. The names are for good: people filter by them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action { $($variant),* }
+
+        impl Action {
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+actions! {
+    GrantAsked = "grant.asked",
+    GrantOpened = "grant.opened",
+    GrantApproved = "grant.approved",
+    GrantDenied = "grant.denied",
+    GrantUndone = "grant.undone",
+    GrantRedeemed = "grant.redeemed",
+    TokenRefreshed = "token.refreshed",
+    TokenReused = "token.reused",
+    TokenRevoked = "token.revoked",
+    DeviceRevoked = "device.revoked",
+    SignInSucceeded = "sign_in.succeeded",
+    SignInFailed = "sign_in.failed",
+    SignedOut = "sign_in.ended",
+    CodeWrong = "code.wrong",
+    UserAdded = "user.added",
+    UserPassword = "user.password",
+    UserDisabled = "user.disabled",
+    UserEnabled = "user.enabled",
+    UserRemoved = "user.removed",
+    ClientAdded = "client.added",
+    ClientEdited = "client.edited",
+    ClientSecretRotated = "client.secret_rotated",
+    ClientRemoved = "client.removed",
+    KeyRotated = "key.rotated",
+}
+
+/// One row. Codes, tokens and passwords never stand in `detail`.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub id: AuditId,
+    pub at: Timestamp,
+    pub action: Action,
+    pub account: Option<AccountId>,
+    pub client: Option<ClientId>,
+    pub grant: Option<GrantId>,
+    pub family: Option<FamilyId>,
+    pub address: Option<String>,
+    pub detail: Option<String>,
+}
+
+impl Event {
+    pub const fn new(id: AuditId, at: Timestamp, action: Action) -> Self {
+        Self {
+            id,
+            at,
+            action,
+            account: None,
+            client: None,
+            grant: None,
+            family: None,
+            address: None,
+            detail: None,
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One grant: a device asks, a person answers, the device collects. Every door ends here.
+//!
+//! ```text
+//!            approve            redeem
+//!  Pending ──────────▶ Approved ──────▶ Redeemed
+//!     │                   │
+//!     └──────▶ Denied ◀───┘
+//!       deny          undo
+//! ```
+//!
+//! Expiry is no state: it follows from `now` and is never stored, so nothing can forget to set it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::SignIn;
+use crate::client::ClientId;
+use crate::id::{AccountId, FamilyId, GrantId};
+use crate::pace;
+use crate::scope::Scopes;
+use crate::time::Timestamp;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// The OAuth door: access, refresh and ID token.
+    Tokens(TokensAsk),
+}
+
+#[derive(Clone, Debug)]
+pub struct TokensAsk {
+    pub client: ClientId,
+    pub scopes: Scopes,
+    pub options: TokensOptions,
+}
+
+/// What OIDC and RFC 8707 let a client add to its question.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokensOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Seconds since the sign-in, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// `prompt=login`: a sign-in after the question was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub prompt_login: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+}
+
+/// Where a question or an answer came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    pub address: String,
+    pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// User agents are cut here: nobody reads more, and a page must stay a page.
+    pub const USER_AGENT_CHARS: usize = 200;
+}
+
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub id: GrantId,
+    pub ask: Ask,
+    pub from: Origin,
+    pub asked_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub interval: Duration,
+    /// When a person first entered the code.
+    pub opened_at: Option<Timestamp>,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Pending,
+    Approved(Approval),
+    Denied { at: Timestamp },
+    Redeemed { approval: Approval, at: Timestamp, family: FamilyId },
+}
+
+/// A person's yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    pub by: AccountId,
+    pub at: Timestamp,
+    /// How that person was signed in.
+    pub sign_in: SignIn,
+}
+
+/// What a poll hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Ask again after the interval.
+    Wait,
+    /// Too soon; from now on wait this long.
+    SlowDown(Duration),
+    Denied,
+    Expired,
+    /// Collected already.
+    Spent,
+    Ready(Approval),
+}
+
+/// Why a transition did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the code has expired")]
+    Expired,
+    #[error("somebody has decided already")]
+    Decided,
+    #[error("nobody has approved it")]
+    NotApproved,
+    #[error("it has been collected already")]
+    Redeemed,
+    #[error("the sign-in is not fresh enough")]
+    SignInTooOld,
+}
+
+impl Grant {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+
+    pub fn remaining(&self, now: Timestamp) -> Duration {
+        self.expires_at.since(now)
+    }
+
+    pub fn client(&self) -> &ClientId {
+        match &self.ask {
+            Ask::Tokens(ask) => &ask.client,
+        }
+    }
+
+    /// Step 2: what a poll at `now` hears. The order of the checks is part of the interface.
+    pub fn poll(&self, last: Option<Timestamp>, now: Timestamp) -> Poll {
+        match &self.state {
+            State::Redeemed { .. } => Poll::Spent,
+            State::Denied { .. } => Poll::Denied,
+            State::Pending | State::Approved(_) if self.is_expired(now) => Poll::Expired,
+            // However impatient the client: what is approved is handed over (RFC 8628 §3.5).
+            State::Approved(approval) => Poll::Ready(approval.clone()),
+            State::Pending if pace::too_soon(last, now, self.interval) => {
+                Poll::SlowDown(pace::slowed(self.interval))
+            }
+            State::Pending => Poll::Wait,
+        }
+    }
+
+    /// Whether this sign-in is fresh enough for what was asked (OIDC Core §3.1.2.1).
+    pub fn accepts(&self, sign_in: &SignIn, now: Timestamp) -> bool {
+        match &self.ask {
+            Ask::Tokens(ask) => {
+                let within = ask
+                    .options
+                    .max_age
+                    .is_none_or(|max_age| now.since(sign_in.at) <= Duration::from_secs(u64::from(max_age)));
+                within && (!ask.options.prompt_login || sign_in.at >= self.asked_at)
+            }
+        }
+    }
+
+    /// Whether a decision can still be made.
+    pub fn undecided(&self, now: Timestamp) -> Result<(), Refusal> {
+        match &self.state {
+            State::Pending if self.is_expired(now) => Err(Refusal::Expired),
+            State::Pending => Ok(()),
+            State::Approved(_) | State::Denied { .. } | State::Redeemed { .. } => Err(Refusal::Decided),
+        }
+    }
+
+    /// Step 4, yes.
+    pub fn approve(mut self, approval: Approval) -> Result<Self, Refusal> {
+        self.undecided(approval.at)?;
+        if !self.accepts(&approval.sign_in, approval.at) {
+            return Err(Refusal::SignInTooOld);
+        }
+        self.state = State::Approved(approval);
+        Ok(self)
+    }
+
+    /// Step 4, no.
+    pub fn deny(mut self, at: Timestamp) -> Result<Self, Refusal> {
+        self.undecided(at)?;
+        self.state = State::Denied { at };
+        Ok(self)
+    }
+
+    /// *This wasn't me*, before the device collected. Afterwards the family must end instead.
+    pub fn undo(mut self, at: Timestamp) -> Result<Self, Refusal> {
+        match self.state {
+            State::Approved(_) => {
+                self.state = State::Denied { at };
+                Ok(self)
+            }
+            State::Pending | State::Denied { .. } => Err(Refusal::NotApproved),
+            State::Redeemed { .. } => Err(Refusal::Redeemed),
+        }
+    }
+
+    /// Step 5: the device collects.
+    pub fn redeem(mut self, family: FamilyId, at: Timestamp) -> Result<Self, Refusal> {
+        match self.state {
+            State::Approved(_) if at >= self.expires_at => Err(Refusal::Expired),
+            State::Approved(approval) => {
+                self.state = State::Redeemed { approval, at, family };
+                Ok(self)
+            }
+            State::Pending | State::Denied { .. } => Err(Refusal::NotApproved),
+            State::Redeemed { .. } => Err(Refusal::Redeemed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Timestamp = Timestamp::from_secs(1_000_000);
+    const TTL: Duration = Duration::from_mins(30);
+
+    fn grant(options: TokensOptions) -> Grant {
+        Grant {
+            id: GrantId::new(START, [1; 10]),
+            ask: Ask::Tokens(TokensAsk {
+                client: "tv".parse().unwrap(),
+                scopes: "openid".parse().unwrap(),
+                options,
+            }),
+            from: Origin::default(),
+            asked_at: START,
+            expires_at: START + TTL,
+            interval: Duration::from_secs(5),
+            opened_at: None,
+            state: State::Pending,
+        }
+    }
+
+    fn approval(at: Timestamp) -> Approval {
+        Approval {
+            by: AccountId::new(START, [2; 10]),
+            at,
+            sign_in: SignIn { at, amr: vec!["pwd".to_owned()] },
+        }
+    }
+
+    #[test]
+    fn a_stale_sign_in_may_not_approve() {
+        let options = TokensOptions { max_age: Some(60), ..TokensOptions::default() };
+        let stale = SignIn { at: START, amr: Vec::new() };
+        let late = START + Duration::from_secs(61);
+        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_secs(60)));
+        let yes = Approval { sign_in: stale, ..approval(late) };
+        assert_eq!(grant(options).approve(yes).err(), Some(Refusal::SignInTooOld));
+    }
+
+    #[test]
+    fn prompt_login_wants_a_sign_in_after_the_question() {
+        let options = TokensOptions { prompt_login: true, ..TokensOptions::default() };
+        let before = SignIn { at: START - Duration::from_secs(1), amr: Vec::new() };
+        assert!(!grant(options.clone()).accepts(&before, START));
+        assert!(grant(options).accepts(&SignIn { at: START, amr: Vec::new() }, START));
+    }
+
+    #[test]
+    fn approval_outruns_the_pace_but_not_the_clock() {
+        let approved = grant(TokensOptions::default()).approve(approval(START)).unwrap();
+        assert!(matches!(approved.poll(Some(START), START), Poll::Ready(_)));
+        assert_eq!(approved.poll(None, START + TTL), Poll::Expired);
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        Pass(u64),
+        Poll,
+        Approve,
+        Deny,
+        Undo,
+        Redeem,
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            (0_u64..900).prop_map(Event::Pass),
+            Just(Event::Poll),
+            Just(Event::Approve),
+            Just(Event::Deny),
+            Just(Event::Undo),
+            Just(Event::Redeem),
+        ];
+        proptest::collection::vec(event, 0..40)
+    }
+
+    proptest! {
+        /// No sequence of events redeems twice, resurrects, or approves after expiry.
+        #[test]
+        fn the_machine_never_goes_back(events in events()) {
+            let (mut now, mut grant, mut last) = (START, grant(TokensOptions::default()), None);
+            let (mut redeemed, mut approved, mut ended) = (0, 0, false);
+            for event in events {
+                let before = grant.state.clone();
+                let expired = grant.is_expired(now);
+                let next = match event {
+                    Event::Pass(secs) => { now = now + Duration::from_secs(secs); None }
+                    Event::Poll => {
+                        match grant.poll(last, now) {
+                            Poll::Wait => {
+                                prop_assert_eq!(&before, &State::Pending);
+                                prop_assert!(!expired);
+                                last = Some(now);
+                            }
+                            Poll::SlowDown(wait) => {
+                                prop_assert!(last.is_some() && wait > grant.interval);
+                            }
+                            Poll::Ready(_) => prop_assert!(!expired && !ended && redeemed == 0),
+                            Poll::Expired => prop_assert!(expired && !ended),
+                            Poll::Denied => prop_assert!(ended),
+                            Poll::Spent => prop_assert_eq!(redeemed, 1),
+                        }
+                        None
+                    }
+                    Event::Approve => grant.clone().approve(approval(now)).ok().inspect(|_| approved += 1),
+                    Event::Deny => grant.clone().deny(now).ok().inspect(|_| ended = true),
+                    Event::Undo => grant.clone().undo(now).ok().inspect(|_| ended = true),
+                    Event::Redeem => grant.clone().redeem(FamilyId::new(now, [3; 10]), now).ok().inspect(|_| redeemed += 1),
+                };
+                if let Some(next) = next {
+                    let allowed = matches!(
+                        (&before, &next.state),
+                        (State::Pending, State::Approved(_) | State::Denied { .. })
+                            | (State::Approved(_), State::Denied { .. } | State::Redeemed { .. })
+                    );
+                    prop_assert!(allowed, "{:?} became {:?}", before, next.state);
+                    let undone = matches!(event, Event::Undo);
+                    prop_assert!(!expired || undone, "{:?} happened after expiry", event);
+                    grant = next;
+                }
+                prop_assert!(redeemed <= 1 && approved <= 1);
+                prop_assert!(!(ended && redeemed == 1));
+            }
+        }
+    }
+}

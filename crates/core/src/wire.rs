@@ -1,0 +1,81 @@
+//! The JSON that both ends of the OAuth door speak.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::secret::Plain;
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::new)
+    }
+}
+
+/// `serialize_with` for the one answer in which a secret is shown.
+pub fn reveal<S: Serializer>(secret: &Plain, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.reveal())
+}
+
+/// [`reveal`] for what may be absent.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+pub fn reveal_option<S: Serializer>(secret: &Option<Plain>, to: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Plain::reveal).serialize(to)
+}
+
+/// RFC 8628 §3.2.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceAuthorization {
+    #[serde(serialize_with = "reveal")]
+    pub device_code: Plain,
+    #[serde(serialize_with = "reveal")]
+    pub user_code: Plain,
+    pub verification_uri: String,
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<Plain>,
+    /// Seconds.
+    pub expires_in: u64,
+    /// Seconds between polls; 5 where a server does not say.
+    #[serde(default = "default_interval")]
+    pub interval: u64,
+}
+
+const fn default_interval() -> u64 {
+    5
+}
+
+/// RFC 6749 §5.1 and OIDC Core §3.1.3.3.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenResponse {
+    #[serde(serialize_with = "reveal")]
+    pub access_token: Plain,
+    pub token_type: String,
+    /// Seconds.
+    pub expires_in: u64,
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Plain>,
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Plain>,
+    #[serde(default)]
+    pub scope: String,
+}
+
+/// RFC 6749 §5.2.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub error: String,
+    #[serde(default)]
+    pub error_description: String,
+    /// With `slow_down`: seconds to wait between polls from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+}
+
+/// What a device needs of the discovery document (RFC 8414 §2).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Discovery {
+    pub issuer: String,
+    pub token_endpoint: String,
+    pub jwks_uri: String,
+    pub device_authorization_endpoint: Option<String>,
+    pub revocation_endpoint: Option<String>,
+    pub userinfo_endpoint: Option<String>,
+}
