@@ -1,1 +1,54 @@
-fn main() {}
+//! `countersign`: the command line. It parses, calls the server or client crate, and prints.
+
+mod admin;
+mod args;
+mod config;
+mod demo;
+mod device;
+mod failure;
+mod output;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+use failure::Outcome;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error.into()),
+    };
+    let outcome = runtime.block_on(run(arguments));
+    // A read from the terminal that nobody answers must not hold the process.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn run(arguments: Arguments) -> Outcome {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Serve(options) => serve::run(&global, options).await,
+        Command::Login(options) => device::login(options).await,
+        Command::Whoami(options) => device::whoami(options).await,
+        Command::Token(options) => device::token(options).await,
+        Command::Logout(options) => device::logout(options).await,
+        Command::User(command) => admin::user(&global, command).await,
+        Command::Client(command) => admin::client(&global, command).await,
+        Command::Device(command) => admin::device(&global, command).await,
+        Command::Key(command) => admin::key(&global, command).await,
+        Command::Config(command) => config::run(&global, &command),
+        Command::Migrate => admin::migrate(&global).await,
+        Command::Completions { shell } => args::completions(shell),
+        Command::Man => args::man(),
+        Command::Reference => args::reference(),
+    }
+}

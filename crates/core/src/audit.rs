@@ -19,7 +19,6 @@ macro_rules! actions {
 }
 
 actions! {
-    GrantAsked = "grant.asked",
     GrantOpened = "grant.opened",
     GrantApproved = "grant.approved",
     GrantDenied = "grant.denied",

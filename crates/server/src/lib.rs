@@ -1,1 +1,25 @@
+//! The Countersign server.
+//!
+//! `doors → flow → {core, store}`, `store → core`: a door parses a request into a domain call and
+//! prints the outcome; a flow is the use case; `core` decides; `store` remembers. Doors import
+//! neither each other nor the store. `docs/architecture.md` has the drawing.
 
+pub mod app;
+pub mod config;
+pub mod flow;
+mod http;
+mod limits;
+pub mod logging;
+mod oauth;
+mod ops;
+mod origin;
+mod pages;
+mod password;
+pub mod router;
+pub mod serve;
+pub mod signing;
+pub mod store;
+pub mod sweep;
+mod telemetry;
+mod vault;
+pub mod world;

@@ -1,0 +1,331 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use countersign_core::client::{AuthMethod, CLI_CLIENT, ClientId, GrantType, SigningAlg, TokenFormat};
+use countersign_core::id::FamilyId;
+use countersign_core::time::Span;
+
+use crate::failure::Outcome;
+use crate::output::line;
+
+/// Connects devices without a keyboard or browser to the people who own them.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file; without it countersign.toml in the working directory, if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the database and the key file (data_dir)
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
+    /// Sets any configuration key, such as --set device.code_ttl=5m
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole way in this terminal: a throw-away server and a device that logs in to it
+    Demo(DemoOptions),
+    /// Runs the server
+    Serve(ServeOptions),
+    /// Logs this device in: shows a code, waits for a person to approve it, keeps the tokens
+    Login(LoginOptions),
+    /// Shows who this device is logged in as
+    Whoami(WhoamiOptions),
+    /// Prints a valid access token, refreshing it when needed
+    Token(ServerOption),
+    /// Revokes this device's tokens at the server, then forgets them here
+    Logout(ServerOption),
+    /// Administers people
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Administers OAuth clients
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Lists and revokes connected devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Lists and rotates signing keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Shows and checks the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Brings the database up to date; `serve` does so by itself
+    Migrate,
+    /// Prints completions for a shell
+    Completions { shell: Shell },
+    /// Prints the manual page
+    Man,
+    /// Prints the command-line reference in Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Approve by itself over real HTTP; the default where standard input is no terminal
+    #[arg(long)]
+    pub approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// Address and port to listen on (server.listen)
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Issuer, and base of every URL sent out (server.public_url)
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Private address and port: health, metrics (ops.listen)
+    #[arg(long, value_name = "ADDRESS")]
+    pub ops_listen: Option<String>,
+    /// Database (database.url)
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServerOption {
+    /// The server's public URL; without it the one that was used last
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER")]
+    pub server: Option<String>,
+    #[command(flatten)]
+    pub keeping: KeepingOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct WhoamiOptions {
+    #[command(flatten)]
+    pub at: ServerOption,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KeepingOptions {
+    /// Keep tokens in this file (0600) and not in the system's keyring
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CREDENTIALS")]
+    pub credentials: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct LoginOptions {
+    /// The server's public URL
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER")]
+    pub server: String,
+    #[arg(long, value_name = "ID", default_value = CLI_CLIENT)]
+    pub client_id: String,
+    /// Scopes to ask for, separated by spaces
+    #[arg(long, value_name = "S", default_value = "openid profile email offline_access")]
+    pub scope: String,
+    /// Do not open a browser on this machine
+    #[arg(long)]
+    pub no_browser: bool,
+    #[command(flatten)]
+    pub keeping: KeepingOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Adds a person; asks for the password at a terminal, makes and prints one otherwise
+    Add {
+        name: String,
+        #[arg(long, value_name = "E")]
+        email: Option<String>,
+        #[arg(long, value_name = "N")]
+        full_name: Option<String>,
+        /// A word of yours, such as a plan
+        #[arg(long, value_name = "T")]
+        tier: Option<String>,
+        /// Read the password from standard input, one line
+        #[arg(long)]
+        password_stdin: bool,
+        #[arg(long)]
+        admin: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists people
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sets a new password and signs the person out everywhere; devices stay connected
+    Password {
+        name: String,
+        #[arg(long)]
+        password_stdin: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Locks a person out and disconnects all of their devices
+    Disable { name: String },
+    /// Lets a person sign in again; devices must be connected anew
+    Enable { name: String },
+    /// Removes a person and everything of theirs
+    Remove { name: String },
+}
+
+#[derive(Debug, Args)]
+pub struct ClientFields {
+    /// What people read on the confirm page
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// A scope that the client may ask for; repeat for more. Without any: openid profile email offline_access
+    #[arg(long = "scope", value_name = "S")]
+    pub scopes: Vec<String>,
+    /// A grant that it may use: device_code or refresh_token; repeat for more. Without any: both
+    #[arg(long = "grant", value_name = "G")]
+    pub grants: Vec<GrantType>,
+    /// A resource (RFC 8707) that its tokens may be for; repeat for more. Without any: every one
+    #[arg(long = "resource", value_name = "URI")]
+    pub resources: Vec<String>,
+    /// What its access tokens are: jwt or opaque
+    #[arg(long, value_name = "FORMAT")]
+    pub token_format: Option<TokenFormat>,
+    /// Signature of its ID tokens: ES256, RS256 or EdDSA
+    #[arg(long, value_name = "ALG")]
+    pub id_token_alg: Option<SigningAlg>,
+    /// How long its codes live, in place of device.code_ttl
+    #[arg(long, value_name = "D")]
+    pub code_ttl: Option<Span>,
+    /// How long its devices wait between polls, in place of device.interval
+    #[arg(long, value_name = "D")]
+    pub interval: Option<Span>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Adds a client and prints its secret, once
+    Add {
+        #[arg(long)]
+        id: ClientId,
+        #[command(flatten)]
+        fields: ClientFields,
+        /// A confidential client: it gets a secret
+        #[arg(long, conflicts_with = "public")]
+        secret: bool,
+        /// A public client: it has no secret (the default)
+        #[arg(long)]
+        public: bool,
+        /// The only way in which it may prove who it is: none, client_secret_basic or client_secret_post
+        #[arg(long, value_name = "M", conflicts_with = "public")]
+        auth_method: Option<AuthMethod>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists clients
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one client
+    Show {
+        id: ClientId,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Changes a client; what is not named stays
+    Edit {
+        id: ClientId,
+        #[command(flatten)]
+        fields: ClientFields,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives a confidential client a new secret; the old one ends at once
+    RotateSecret {
+        id: ClientId,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes a client and disconnects all of its devices
+    Remove { id: ClientId },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Lists every credential of every door
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Disconnects one
+    Revoke { id: FamilyId },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Lists signing keys
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes the next keys current; the old ones are published until their tokens have expired
+    Rotate {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Shows every key with its value and where it was set; secrets are hidden
+    Show {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says whether the configuration is good, and what is wrong with it
+    Check,
+    /// Prints the reference of all keys in Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+pub fn completions(shell: Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut script);
+    line(String::from_utf8_lossy(&script).trim_end())
+}
+
+pub fn man() -> Outcome {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+    line(String::from_utf8_lossy(&page).trim_end())
+}
+
+/// Every command with its help, for `docs/`.
+pub fn reference() -> Outcome {
+    line("# Command-line reference\n\n<!-- Generated by `countersign reference`; do not edit. -->")?;
+    let mut command = Arguments::command().term_width(100);
+    command.build();
+    describe(&command)
+}
+
+fn describe(command: &clap::Command) -> Outcome {
+    if command.is_hide_set() || command.get_name() == "help" {
+        return Ok(());
+    }
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let help = command.clone().render_long_help().to_string();
+    line(format!("\n## `{name}`\n\n```text\n{}\n```", trim_lines(&help)))?;
+    command.get_subcommands().try_for_each(describe)
+}
+
+fn trim_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim().to_owned()
+}

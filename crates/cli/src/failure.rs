@@ -1,0 +1,82 @@
+//! Errors as people read them: what went wrong, and a hint on what to do.
+
+use std::process::ExitCode;
+
+use countersign_client::Error;
+
+pub type Outcome<T = ()> = Result<T, anyhow::Error>;
+
+/// A hint under an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub message: String,
+    pub hint: Option<String>,
+    pub code: u8,
+}
+
+pub const FAILED: u8 = 1;
+pub const USAGE: u8 = 2;
+const DENIED: u8 = 3;
+const EXPIRED: u8 = 4;
+
+pub fn failure(message: impl Into<String>, hint: &str) -> anyhow::Error {
+    Failure { message: message.into(), hint: Some(hint.to_owned()), code: FAILED }.into()
+}
+
+pub fn usage(message: impl Into<String>, hint: &str) -> anyhow::Error {
+    Failure { message: message.into(), hint: Some(hint.to_owned()), code: USAGE }.into()
+}
+
+/// Prints the error and chooses the exit code: 1 failed, 2 usage, 3 denied, 4 expired.
+#[expect(clippy::print_stderr, reason = "the one place where errors are printed")]
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    {
+        // Whoever read our output has seen enough.
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error}");
+    let (hint, code) = match (error.downcast_ref::<Failure>(), error.downcast_ref::<Error>()) {
+        (Some(failure), _) => (failure.hint.clone(), failure.code),
+        (None, Some(error)) => (client_hint(error).map(str::to_owned), client_code(error)),
+        (None, None) => (None, FAILED),
+    };
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(code)
+}
+
+const fn client_code(error: &Error) -> u8 {
+    match error {
+        Error::Denied => DENIED,
+        Error::Expired => EXPIRED,
+        _ => FAILED,
+    }
+}
+
+fn client_hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Denied => Some("if that was a mistake, run the command again and approve"),
+        Error::Expired => Some("run the command again for a new code"),
+        Error::Network { .. } => Some("check the address and that the server runs"),
+        Error::Protocol { .. } => {
+            Some("--server takes the server's public URL, such as https://login.example.com")
+        }
+        Error::Refused { error, .. } => match error.as_str() {
+            "invalid_client" | "unauthorized_client" => {
+                Some("check --client-id; the operator lists clients with `countersign client list`")
+            }
+            "invalid_scope" => Some("ask for fewer scopes with --scope"),
+            "invalid_grant" | "invalid_token" => {
+                Some("this device was disconnected; run `countersign login` again")
+            }
+            "slow_down" => Some("too many logins were started; wait a minute"),
+            _ => None,
+        },
+        _ => None,
+    }
+}

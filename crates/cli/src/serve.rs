@@ -1,0 +1,30 @@
+//! `countersign serve`.
+
+use countersign_server::serve::start;
+use countersign_server::world::{Clock, Entropy};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Global, ServeOptions};
+use crate::config;
+use crate::failure::{Outcome, usage};
+
+pub async fn run(global: &Global, options: ServeOptions) -> Outcome {
+    let flags = [
+        ("server.listen", &options.listen),
+        ("server.public_url", &options.public_url),
+        ("ops.listen", &options.ops_listen),
+        ("database.url", &options.database_url),
+    ];
+    let config = config::load(global, &flags)?;
+    countersign_server::logging::start(&config)
+        .map_err(|bad| usage(bad.to_string(), "set log.level in the configuration"))?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = start(config, Clock::System, Entropy::Os).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = running.stopped() => {}
+    }
+    running.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What a device shows while it waits: code, link, QR code, a spinner with the time left.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use countersign_client::{Error, Login, Poll, TokenResponse};
+use indicatif::{ProgressBar, ProgressStyle};
+use qrcode::render::unicode;
+use qrcode::{EcLevel, QrCode};
+
+use crate::failure::Outcome;
+use crate::output::note;
+
+/// Prints where to go and what to type, on standard error: standard output is for results.
+pub fn invitation(login: &Login) -> Outcome {
+    note("")?;
+    if let Some(picture) = login.verification_uri_complete().and_then(qr) {
+        note(picture)?;
+    }
+    note(format!("  Open      {}", login.verification_uri()))?;
+    note(format!("  and enter {}", login.user_code()))?;
+    note("")?;
+    note("  Approve only if you started this yourself, and the page shows the same code.")?;
+    note("")
+}
+
+fn qr(link: &str) -> Option<String> {
+    // Without a terminal nobody can point a camera at it.
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
+    Some(
+        code.render::<unicode::Dense1x2>()
+            .dark_color(unicode::Dense1x2::Light)
+            .light_color(unicode::Dense1x2::Dark)
+            .quiet_zone(true)
+            .build(),
+    )
+}
+
+/// Waits for the decision, with a spinner where there is a terminal.
+pub async fn wait(login: &mut Login) -> Result<TokenResponse, Error> {
+    let spinner = spinner();
+    let outcome = poll(login, &spinner).await;
+    spinner.finish_and_clear();
+    outcome
+}
+
+async fn poll(login: &mut Login, spinner: &ProgressBar) -> Result<TokenResponse, Error> {
+    loop {
+        let mut rest = login.interval();
+        while !rest.is_zero() {
+            let left = login.time_left();
+            spinner.set_message(format!("Waiting for approval, {} left", clock(left)));
+            if left.is_zero() {
+                return Err(Error::Expired);
+            }
+            let step = rest.min(Duration::from_secs(1));
+            tokio::time::sleep(step).await;
+            rest -= step;
+        }
+        if let Poll::Tokens(tokens) = login.poll().await? {
+            return Ok(*tokens);
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
+
+fn clock(left: Duration) -> String {
+    let seconds = left.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}

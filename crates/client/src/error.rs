@@ -1,0 +1,37 @@
+//! What can go wrong, in words for the person in front of the device.
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The person said no.
+    #[error("the request was denied")]
+    Denied,
+    /// Nobody decided in time.
+    #[error("the code has expired")]
+    Expired,
+    /// The server could not be reached, or the connection broke.
+    #[error("cannot reach {url}: {why}")]
+    Network { url: String, why: String },
+    /// The server answered with an error of its own (RFC 6749 §5.2).
+    #[error("{server} refused: {error}: {description}")]
+    Refused { server: String, error: String, description: String },
+    /// The server answered something that no such server answers.
+    #[error("{url} did not answer as expected: {why}")]
+    Protocol { url: String, why: String },
+    /// A token did not verify.
+    #[error("the {token} does not verify: {why}")]
+    Unverified { token: &'static str, why: String },
+    /// Credentials could not be stored or read.
+    #[error("cannot use {place}: {why}")]
+    Storage { place: String, why: String },
+}
+
+impl Error {
+    /// The `error` code that the server answered, if it did.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+# What people read. Short sentences, plain words, no jargon.
+
+brand = Countersign
+skip-to-content = Skip to content
+nav-account = Your devices
+nav-code = Enter a code
+sign-out = Sign out
+signed-in-as = Signed in as { $name }
+
+device-title = Connect a device
+device-lead = Type the code that your device shows.
+device-label = Code
+device-help = Capital letters, spaces and dashes do not matter.
+device-continue = Continue
+device-prefilled = This code came with a link. Go on only if the same code stands on a device in front of you.
+device-wrong = This code is not right or has expired. Check the screen of your device, or start again there.
+
+login-title = Sign in
+login-lead = Sign in to connect a device.
+login-again = Please sign in again to go on. What was asked for needs a fresh sign-in.
+login-username = User name
+login-password = Password
+login-submit = Sign in
+login-wrong = The user name or the password is not right.
+login-signed-out = You are signed out.
+
+confirm-title = Connect this device?
+confirm-lead = { $client } wants to use your account, { $name }.
+confirm-code-label = Code on the device
+confirm-code-help = It must be the same, letter for letter.
+confirm-scopes = If you approve, it may:
+confirm-asked = Asked for
+confirm-from = From
+confirm-with = With
+confirm-warning = Did somebody send you this code or this link? Then deny. Nobody from support will ever ask you to approve a device.
+confirm-hint = The device asked for the account { $hint }, but you are signed in as { $name }.
+confirm-own = I started this myself, on a device in front of me
+confirm-own-missing = Tick the box if you started this yourself. If you did not, choose Deny.
+confirm-approve = Approve
+confirm-deny = Deny
+
+scope-openid = know that it is you
+scope-profile = see your name
+scope-email = see your e-mail address
+scope-offline = stay connected until you disconnect it
+scope-introspect = check whether other connections are still valid
+scope-other = use “{ $scope }”
+scopes-none = nothing but know that you approved
+
+age-seconds = { $n ->
+    [one] { $n } second ago
+   *[other] { $n } seconds ago
+}
+age-minutes = { $n ->
+    [one] { $n } minute ago
+   *[other] { $n } minutes ago
+}
+age-hours = { $n ->
+    [one] { $n } hour ago
+   *[other] { $n } hours ago
+}
+unknown = unknown
+
+approved-title = Device connected
+approved-text = { $client } is connected to your account. You can go back to the device.
+denied-title = Request denied
+denied-text = { $client } was not connected. It got nothing.
+undo-question = Was that not you, or a mistake?
+undo-button = This wasn’t me: undo it
+undone-title = Undone
+undone-text = The device is disconnected again, and what it had got is revoked. If somebody talked you into this, tell whoever runs this service.
+undo-nothing-title = Nothing to undo
+undo-nothing-text = There is no approval of yours to undo here.
+late-title = Too late
+late-text = This request has expired, or somebody has decided it already. Nothing was changed. Start again on the device.
+lost-title = Enter the code again
+lost-text = This page was opened before you signed in. Please enter the code once more.
+
+account-title = Your devices
+account-lead = Everything that you have connected. Disconnect what you do not know or no longer use.
+account-none = Nothing is connected yet.
+account-connect = Connect a device
+account-connected = Connected
+account-used = Last used
+account-from = From
+account-may = It may
+account-revoke = Disconnect
+account-revoke-one = Disconnect { $name }, connected { $when }
+account-revoke-all = Disconnect everything
+account-revoked = The device is disconnected.
+account-revoked-all = Everything is disconnected.
+account-revoke-missing = This device is not connected any more.
+account-ended = No longer connected
+status-active = connected
+status-expired = expired
+status-revoked = disconnected
+
+logout-title = Sign out?
+logout-text = Your devices stay connected.
+
+error-form-title = That did not work
+error-form-text = The form could not be read: { $why }.
+error-forged-title = Please try again
+error-forged-text = This page was open for too long, or your browser does not keep cookies. Go back, load the page again, and repeat what you did.
+error-limited-title = Too many attempts
+error-limited-text = { $n ->
+    [one] Please wait { $n } second, then try again.
+   *[other] Please wait { $n } seconds, then try again.
+}
+error-limited-minutes = { $n ->
+    [one] Please wait { $n } minute, then try again.
+   *[other] Please wait { $n } minutes, then try again.
+}
+error-busy-title = Very busy
+error-busy-text = Too many people are signing in right now. Please try again in a moment.
+error-missing-title = Page not found
+error-missing-text = There is nothing here. If your device showed a code, enter it on the first page.
+error-fault-title = Something went wrong
+error-fault-text = That is our fault, not yours. Please try again. If it stays, tell whoever runs this service this number: { $id }

@@ -1,0 +1,113 @@
+//! What every handler gets.
+
+use std::net::SocketAddr;
+
+use countersign_core::audit::{Action, Event};
+use countersign_core::client::SigningAlg;
+use countersign_core::id::AuditId;
+use countersign_core::time::Timestamp;
+
+use crate::config::{Config, PublicUrl};
+use crate::flow::clients;
+use crate::limits::{Paces, PerMinute};
+use crate::password::{Hasher, PasswordError};
+use crate::signing::{self, Signer, SigningError};
+use crate::store::{Sqlite, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::vault::{Vault, VaultError};
+use crate::world::{Clock, Entropy, NoEntropy};
+
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub public_url: PublicUrl,
+    pub store: Store,
+    pub vault: Vault,
+    pub signer: Signer,
+    pub hasher: Hasher,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub metrics: Metrics,
+    pub paces: Paces,
+    pub codes_per_address: PerMinute,
+    pub codes_per_client: PerMinute,
+}
+
+/// Something failed that no caller can help. It is logged once, at the door, with the request's id.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+    #[error("cannot use the data directory {path}: {why}")]
+    DataDir { path: String, why: String },
+    #[error("{0}")]
+    Page(String),
+}
+
+pub type Answer<T> = Result<T, Fault>;
+
+impl App {
+    /// Opens or creates everything that the configuration names.
+    ///
+    /// `bound` is where the server listens, which the default public URL depends on.
+    pub async fn open(config: Config, bound: SocketAddr, clock: Clock, entropy: Entropy) -> Answer<Self> {
+        let public_url = config.public_url(bound);
+        let now = clock.now();
+        create_private_folder(&config.data_dir)?;
+        let store = Store::Sqlite(Sqlite::open(&config.database, now)?);
+        let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
+        let vault = Vault::load(variable.as_deref(), &config.key_file, &entropy)?;
+        let source = variable
+            .map_or_else(|| config.key_file.display().to_string(), |_| "COUNTERSIGN_SECRET_KEY".to_owned());
+        vault.bind(&store, &source).await?;
+        let app = Self {
+            signer: Signer::new(config.lifetimes.access),
+            hasher: Hasher::new(config.password_workers, &entropy)?,
+            metrics: Metrics::default(),
+            paces: Paces::default(),
+            codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),
+            codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
+            config,
+            public_url,
+            store,
+            vault,
+            clock,
+            entropy,
+        };
+        let mut algs = vec![SigningAlg::Es256, SigningAlg::Rs256];
+        if !algs.contains(&app.config.signing_alg) {
+            algs.push(app.config.signing_alg);
+        }
+        signing::ensure(&app.store, &app.vault, &app.entropy, now, &algs).await?;
+        clients::ensure_cli_client(&app, now).await?;
+        Ok(app)
+    }
+
+    pub fn event(&self, now: Timestamp, action: Action) -> Result<Event, NoEntropy> {
+        Ok(Event::new(AuditId::new(now, self.entropy.id()?), now, action))
+    }
+}
+
+fn create_private_folder(path: &std::path::Path) -> Answer<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let failed =
+        |error: std::io::Error| Fault::DataDir { path: path.display().to_string(), why: error.to_string() };
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+pub fn rfc3339(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.secs());
+    at.map_or_else(|_| String::new(), |at| at.to_string())
+}

@@ -1,0 +1,294 @@
+//! Configuration: built-in defaults, then the file, then the environment, then flags.
+//!
+//! [`SETTINGS`] is the one list of keys: it drives parsing, the hint for a misspelt key,
+//! `config show` and the reference in `docs/`.
+
+mod public_url;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign_core::client::SigningAlg;
+use countersign_core::code::CodeStyle;
+use countersign_core::family::Lifetimes;
+use countersign_core::limit::Rule;
+use countersign_core::time::Span;
+use ipnet::IpNet;
+
+pub use public_url::PublicUrl;
+pub use sources::{Problem, Problems, Sources, Value};
+
+/// One key: its name, its default as it would stand in a file, and what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub key: &'static str,
+    pub default: &'static str,
+    pub list: bool,
+    /// Holds a secret: it has a `…_file` twin, and `config show` does not print it.
+    pub secret: bool,
+    pub meaning: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default, list: false, secret: false, meaning }
+}
+
+const fn list(key: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default: "", list: true, secret: false, meaning }
+}
+
+const fn secret(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default, list: false, secret: true, meaning }
+}
+
+/// Every key that this program knows. An empty default means: unset.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    setting("data_dir", "countersign-data", "folder of the SQLite file and the key file; created with mode 0700"),
+    setting("server.listen", "127.0.0.1:8628", "address and port of the public listener; port 0 picks one and logs it"),
+    setting("server.public_url", "", "issuer, and base of every URL sent out; without it http://localhost:<port>"),
+    list("server.trusted_proxies", "networks (CIDR) whose Forwarded and X-Forwarded-For headers are believed"),
+    setting("server.allow_insecure_http", "false", "allow a public_url with plain http on a host that is not this machine"),
+    setting("server.tls.cert_file", "", "PEM file with the certificate chain; serve TLS without a proxy"),
+    setting("server.tls.key_file", "", "PEM file with the private key of server.tls.cert_file"),
+    setting("ops.listen", "127.0.0.1:9628", "address and port of the private listener: /livez, /readyz, /metrics"),
+    secret("database.url", "", "sqlite://<path>; without it sqlite://<data_dir>/countersign.db"),
+    setting("secrets.key_file", "", "file with the 32 bytes that seal secrets; without it <data_dir>/secret.key"),
+    setting("device.code_ttl", "30m", "how long a user code can be entered and a device code polled"),
+    setting("device.interval", "5s", "how long a device waits between polls; whole seconds"),
+    setting("device.user_code", "unambiguous-8", "shape of user codes: unambiguous-8, unambiguous-10, consonants-8, digits-9"),
+    setting("device.verification_path", "/device", "path of the page on which people enter codes"),
+    setting("tokens.access_ttl", "1h", "lifetime of access and ID tokens"),
+    setting("tokens.refresh_ttl", "30d", "lifetime of a device's login, however often it is refreshed"),
+    setting("tokens.refresh_idle_ttl", "14d", "lifetime of one refresh token that nobody uses"),
+    setting("tokens.reuse_grace", "10s", "how long a spent refresh token still gets a successor, for lost answers"),
+    setting("tokens.signing_alg", "ES256", "signature of access tokens: ES256, RS256 or EdDSA"),
+    setting("login.session_ttl", "12h", "how long a browser stays signed in"),
+    setting("login.password_workers", "0", "password checks at the same time; 0 means one for each processor"),
+    setting("rate_limit.enabled", "true", "whether the limits below hold"),
+    setting("rate_limit.device_codes_per_address", "60", "device codes a minute for one address"),
+    setting("rate_limit.device_codes_per_client", "600", "device codes a minute for one client"),
+    setting("rate_limit.wrong_codes_per_account", "10", "wrong user codes in 10 minutes for one account, then a growing wait"),
+    setting("rate_limit.wrong_codes_per_address", "30", "wrong user codes in 10 minutes for one address, then a growing wait"),
+    setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
+    setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
+    setting("retention.grants", "7d", "how long ended grants are kept"),
+    setting("retention.tokens", "30d", "how long ended device logins stay in the inventory"),
+    setting("retention.audit", "365d", "how long audit rows are kept"),
+    setting("retention.interval", "60s", "time between two sweeps"),
+    setting("retention.batch", "500", "rows that one statement of a sweep deletes at most"),
+    setting("log.level", "info", "what is logged: error, warn, info, debug, trace, or a filter such as countersign_server=debug"),
+    setting("log.format", "text", "how it is logged: text or json"),
+];
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    /// As configured; [`Config::public_url`] fills in the default.
+    pub public_url: Option<PublicUrl>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub tls: Option<Tls>,
+    pub ops_listen: SocketAddr,
+    pub database: PathBuf,
+    pub key_file: PathBuf,
+    pub device: Device,
+    pub lifetimes: Lifetimes,
+    pub signing_alg: SigningAlg,
+    pub session_ttl: Duration,
+    pub password_workers: usize,
+    pub limits: Limits,
+    pub retention: Retention,
+    pub log_level: String,
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub code_ttl: Duration,
+    pub interval: Duration,
+    pub user_code: CodeStyle,
+    pub verification_path: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub enabled: bool,
+    pub device_codes_per_address: u32,
+    pub device_codes_per_client: u32,
+    pub wrong_codes_per_account: Rule,
+    pub wrong_codes_per_address: Rule,
+    pub wrong_passwords_per_account: Rule,
+    pub wrong_passwords_per_address: Rule,
+}
+
+#[derive(Clone, Debug)]
+pub struct Retention {
+    pub grants: Duration,
+    pub tokens: Duration,
+    pub audit: Duration,
+    pub interval: Duration,
+    pub batch: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+const QUARTER_HOUR: Duration = Duration::from_mins(15);
+const CENTURY: Duration = Duration::from_hours(24 * 36_600);
+
+impl Config {
+    /// Reads every key, and tells of every bad value at once.
+    pub fn from_sources(sources: &Sources) -> Result<Self, Problems> {
+        let mut read = sources.reader();
+        let data_dir = PathBuf::from(read.text("data_dir"));
+        let insecure = read.parse::<bool>("server.allow_insecure_http", "true or false").unwrap_or_default();
+        let public_url = read.optional("server.public_url").and_then(|text| match PublicUrl::parse(&text) {
+            Ok(url) if url.is_https() || url.is_loopback() || insecure => Some(url),
+            Ok(_) => {
+                read.problem(
+                    "server.public_url",
+                    "plain http is refused for a host that is not this machine: use https, or set server.allow_insecure_http = true if TLS is not possible",
+                );
+                None
+            }
+            Err(why) => {
+                read.problem("server.public_url", &why);
+                None
+            }
+        });
+        let tls = match (read.optional("server.tls.cert_file"), read.optional("server.tls.key_file")) {
+            (Some(cert), Some(key)) => Some(Tls { cert_file: cert.into(), key_file: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => read.missing("server.tls.key_file", "server.tls.cert_file is set"),
+            (None, Some(_)) => read.missing("server.tls.cert_file", "server.tls.key_file is set"),
+        };
+        let database = match read.optional("database.url") {
+            None => data_dir.join("countersign.db"),
+            Some(url) => {
+                match url.strip_prefix("sqlite://") {
+                    Some(path) if !path.is_empty() => PathBuf::from(path),
+                    _ => {
+                        read.problem("database.url", "expected sqlite:// and a path, such as sqlite:///var/lib/countersign/countersign.db");
+                        PathBuf::new()
+                    }
+                }
+            }
+        };
+        let key_file =
+            read.optional("secrets.key_file").map_or_else(|| data_dir.join("secret.key"), PathBuf::from);
+        let device = Device {
+            code_ttl: read.seconds("device.code_ttl", 1..=86_400),
+            interval: read.seconds("device.interval", 1..=300),
+            user_code: read.named(
+                "device.user_code",
+                CodeStyle::from_name,
+                &CodeStyle::ALL.map(|(name, _)| name),
+            ),
+            verification_path: read.path("device.verification_path"),
+        };
+        let lifetimes = Lifetimes {
+            access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
+            refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),
+            refresh_idle: read.seconds("tokens.refresh_idle_ttl", 1..=86_400 * 3_660),
+            reuse_grace: read.span("tokens.reuse_grace", Duration::ZERO..=Duration::from_mins(10)),
+        };
+        let algs: Vec<&str> = SigningAlg::ALL.iter().map(|alg| alg.name()).collect();
+        let config = Self {
+            listen: read.socket("server.listen"),
+            public_url,
+            trusted_proxies: read.networks("server.trusted_proxies"),
+            tls,
+            ops_listen: read.socket("ops.listen"),
+            database,
+            key_file,
+            data_dir,
+            device,
+            lifetimes,
+            signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
+            session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
+            password_workers: read.parse("login.password_workers", "a whole number").unwrap_or_default(),
+            limits: Limits {
+                enabled: read.parse("rate_limit.enabled", "true or false").unwrap_or(true),
+                device_codes_per_address: read.count("rate_limit.device_codes_per_address"),
+                device_codes_per_client: read.count("rate_limit.device_codes_per_client"),
+                wrong_codes_per_account: read.rule("rate_limit.wrong_codes_per_account", TEN_MINUTES),
+                wrong_codes_per_address: read.rule("rate_limit.wrong_codes_per_address", TEN_MINUTES),
+                wrong_passwords_per_account: read
+                    .rule("rate_limit.wrong_passwords_per_account", QUARTER_HOUR),
+                wrong_passwords_per_address: read
+                    .rule("rate_limit.wrong_passwords_per_address", QUARTER_HOUR),
+            },
+            retention: Retention {
+                grants: read.span("retention.grants", Duration::ZERO..=CENTURY),
+                tokens: read.span("retention.tokens", Duration::ZERO..=CENTURY),
+                audit: read.span("retention.audit", Duration::ZERO..=CENTURY),
+                interval: read
+                    .span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
+                batch: read.count("retention.batch"),
+            },
+            log_level: read.text("log.level"),
+            log_format: read.named(
+                "log.format",
+                |name| match name {
+                    "text" => Some(LogFormat::Text),
+                    "json" => Some(LogFormat::Json),
+                    _ => None,
+                },
+                &["text", "json"],
+            ),
+        };
+        read.finish(config)
+    }
+
+    /// The issuer, once it is known where the server listens.
+    pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| PublicUrl::local(bound.port(), self.tls.is_some()))
+    }
+}
+
+/// A range of durations in words.
+fn range_words(from: Duration, to: Duration) -> String {
+    format!("expected a duration from {} to {}", Span(from), Span(to))
+}
+
+/// The reference page: every key with its default, its name in the environment, and its meaning.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Configuration reference\n\n<!-- Generated by `countersign config reference`; do not edit. -->\n\n\
+         Weakest first: these defaults, `countersign.toml` (`--config FILE`, else in the working directory), the \
+         environment, flags. Durations read `250ms`, `5s`, `15m`, `1h`, `365d`. Lists in the environment are JSON.\n\n\
+         | key | environment | default | meaning |\n|---|---|---|---|\n",
+    );
+    for setting in SETTINGS {
+        let default = match (setting.list, setting.default) {
+            (true, _) => "`[]`".to_owned(),
+            (false, "") => "unset".to_owned(),
+            (false, default) => format!("`{default}`"),
+        };
+        let twin = if setting.secret { " (secret: also as a file, see below)" } else { "" };
+        let (key, variable, meaning) = (setting.key, sources::variable(setting.key), setting.meaning);
+        page.push_str(&format!("| `{key}` | `{variable}` | {default} | {meaning}{twin} |\n"));
+    }
+    page.push_str(
+        "\nA key that holds a secret can also be given as a file: `database.url_file = \"/run/secrets/url\"` reads \
+         the value from that file. `COUNTERSIGN_SECRET_KEY` (32 bytes in base64) takes the place of \
+         `secrets.key_file`.\n",
+    );
+    page
+}
+
+#[cfg(test)]
+mod tests;

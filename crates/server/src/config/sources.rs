@@ -1,0 +1,314 @@
+//! Where values come from, and how bad ones are told.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use countersign_core::limit::Rule;
+use countersign_core::time::Span;
+use ipnet::IpNet;
+
+use super::{SETTINGS, Setting, range_words};
+
+/// A value as it was written, before it means anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(text) => f.write_str(text),
+            Self::Many(items) => write!(f, "{items:?}"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} ({origin}): {why}")]
+pub struct Problem {
+    pub key: String,
+    pub origin: String,
+    pub why: String,
+}
+
+/// Everything that is wrong, not only the first thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The values that were set, each with the place that set it.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    set: BTreeMap<&'static str, (Value, String)>,
+    problems: Vec<Problem>,
+}
+
+/// The name of a key in the environment.
+pub fn variable(key: &str) -> String {
+    format!("COUNTERSIGN_{}", key.to_uppercase().replace('.', "__"))
+}
+
+impl Sources {
+    /// Adds a TOML file.
+    pub fn file(&mut self, path: &Path) -> Result<(), Problem> {
+        let origin = path.display().to_string();
+        let problem = |why: String| Problem { key: "--config".to_owned(), origin: origin.clone(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| problem(error.to_string()))?;
+        self.table("", table, &origin);
+        Ok(())
+    }
+
+    fn table(&mut self, prefix: &str, table: toml::Table, origin: &str) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            match value {
+                toml::Value::Table(inner) => self.table(&key, inner, origin),
+                toml::Value::Array(items) => {
+                    let items = items.into_iter().map(|item| scalar(&item)).collect();
+                    self.put(&key, Value::Many(items), origin);
+                }
+                other => self.put(&key, Value::One(scalar(&other)), origin),
+            }
+        }
+    }
+
+    /// Adds the variables `COUNTERSIGN_<SECTION>__<KEY>` and `COUNTERSIGN_DATA_DIR`. Others that
+    /// begin alike are not ours to judge: orchestrators invent such names.
+    pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix("COUNTERSIGN_") else { continue };
+            if !rest.contains("__") && rest != "DATA_DIR" {
+                continue;
+            }
+            let key = rest.replace("__", ".").to_lowercase();
+            let is_list = SETTINGS.iter().any(|setting| setting.key == key && setting.list);
+            let value = if is_list {
+                match serde_json::from_str(&text) {
+                    Ok(items) => Value::Many(items),
+                    Err(_) => {
+                        let why = "expected a JSON list of strings, such as [\"10.0.0.0/8\"]".to_owned();
+                        self.problems.push(Problem { key, origin: name, why });
+                        continue;
+                    }
+                }
+            } else {
+                Value::One(text)
+            };
+            self.put(&key, value, &name);
+        }
+    }
+
+    /// Adds one value, as a flag does. Unknown keys are remembered as problems.
+    pub fn put(&mut self, key: &str, value: Value, origin: &str) {
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
+            self.set.insert(setting.key, (value, origin.to_owned()));
+            return;
+        }
+        let twin =
+            key.strip_suffix("_file").and_then(|key| SETTINGS.iter().find(|s| s.secret && s.key == key));
+        if let (Some(setting), Value::One(path)) = (twin, &value) {
+            match std::fs::read_to_string(path) {
+                Ok(text) => {
+                    self.set.insert(setting.key, (Value::One(text.trim_end().to_owned()), origin.to_owned()));
+                }
+                Err(error) => self.add(key, origin, format!("cannot read {path}: {error}")),
+            }
+            return;
+        }
+        let nearest = SETTINGS
+            .iter()
+            .map(|setting| (strsim::damerau_levenshtein(setting.key, key), setting.key))
+            .min()
+            .map_or("", |(_, key)| key);
+        self.add(key, origin, format!("there is no such key; did you mean {nearest}?"));
+    }
+
+    fn add(&mut self, key: &str, origin: &str, why: String) {
+        self.problems.push(Problem { key: key.to_owned(), origin: origin.to_owned(), why });
+    }
+
+    /// Every key with its value and where it came from, secrets hidden.
+    pub fn shown(&self) -> Vec<(&'static str, String, String)> {
+        SETTINGS
+            .iter()
+            .map(|setting| match self.set.get(setting.key) {
+                Some((_, origin)) if setting.secret => (setting.key, "(hidden)".to_owned(), origin.clone()),
+                Some((value, origin)) => (setting.key, value.to_string(), origin.clone()),
+                None if setting.list => (setting.key, "[]".to_owned(), "default".to_owned()),
+                None => (setting.key, setting.default.to_owned(), "default".to_owned()),
+            })
+            .collect()
+    }
+
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { sources: self, problems: self.problems.clone() }
+    }
+}
+
+fn scalar(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Gives values their meaning and gathers what is wrong with them.
+pub(super) struct Reader<'a> {
+    sources: &'a Sources,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn setting(key: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    pub fn problem(&mut self, key: &str, why: &str) {
+        let origin = self.sources.set.get(key).map_or("default", |(_, origin)| origin);
+        self.problems.push(Problem { key: key.to_owned(), origin: origin.to_owned(), why: why.to_owned() });
+    }
+
+    pub fn missing<T>(&mut self, key: &str, because: &str) -> Option<T> {
+        self.problem(key, &format!("it must be set, because {because}"));
+        None
+    }
+
+    pub fn text(&mut self, key: &str) -> String {
+        match self.sources.set.get(key) {
+            Some((Value::One(text), _)) => text.clone(),
+            Some((Value::Many(_), _)) => {
+                self.problem(key, "expected one value, found a list");
+                String::new()
+            }
+            None => Self::setting(key).map_or_else(String::new, |setting| setting.default.to_owned()),
+        }
+    }
+
+    pub fn optional(&mut self, key: &str) -> Option<String> {
+        Some(self.text(key)).filter(|text| !text.is_empty())
+    }
+
+    pub fn parse<T: FromStr>(&mut self, key: &str, expected: &str) -> Option<T> {
+        let text = self.text(key);
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.problem(key, &format!("`{text}` does not fit: expected {expected}"));
+        }
+        parsed
+    }
+
+    pub fn socket(&mut self, key: &str) -> SocketAddr {
+        self.parse(key, "an address and a port, such as 127.0.0.1:8628")
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    pub fn count(&mut self, key: &str) -> u32 {
+        match self.parse(key, "a whole number from 1 on") {
+            Some(0) => {
+                self.problem(key, "`0` does not fit: expected a whole number from 1 on");
+                1
+            }
+            other => other.unwrap_or(1),
+        }
+    }
+
+    pub fn rule(&mut self, key: &str, window: Duration) -> Rule {
+        Rule { attempts: self.count(key), window }
+    }
+
+    pub fn span(&mut self, key: &str, range: RangeInclusive<Duration>) -> Duration {
+        let text = self.text(key);
+        match text.parse::<Span>() {
+            Ok(Span(span)) if range.contains(&span) => span,
+            Ok(_) => {
+                let words = range_words(*range.start(), *range.end());
+                self.problem(key, &format!("`{text}` does not fit: {words}"));
+                *range.start()
+            }
+            Err(error) => {
+                self.problem(key, &error.to_string());
+                *range.start()
+            }
+        }
+    }
+
+    /// A duration that goes over the wire in seconds, so it must be whole.
+    pub fn seconds(&mut self, key: &str, range: RangeInclusive<u64>) -> Duration {
+        let span = self.span(key, Duration::from_secs(*range.start())..=Duration::from_secs(*range.end()));
+        if span.subsec_nanos() > 0 {
+            self.problem(key, "expected whole seconds");
+        }
+        span
+    }
+
+    pub fn named<T>(&mut self, key: &str, find: impl Fn(&str) -> Option<T>, known: &[&str]) -> T
+    where
+        T: Copy,
+    {
+        let text = self.text(key);
+        if let Some(found) = find(&text) {
+            return found;
+        }
+        self.problem(key, &format!("`{text}` is not known; use one of: {}", known.join(", ")));
+        // A problem was noted, so this value is never used: any known one will do.
+        let fallback = known.iter().find_map(|name| find(name));
+        match fallback {
+            Some(value) => value,
+            None => unreachable!("{key} has no known names"),
+        }
+    }
+
+    pub fn path(&mut self, key: &str) -> String {
+        let path = self.text(key);
+        let plain = |symbol: char| symbol.is_ascii_alphanumeric() || "/-_".contains(symbol);
+        let fits = path.len() > 1 && path.starts_with('/') && !path.ends_with('/') && path.chars().all(plain);
+        if !fits || path.contains("//") {
+            self.problem(
+                key,
+                &format!("`{path}` is not a path: begin with a slash and use letters, digits, - and _"),
+            );
+        }
+        path
+    }
+
+    pub fn networks(&mut self, key: &str) -> Vec<IpNet> {
+        let items = match self.sources.set.get(key) {
+            Some((Value::Many(items), _)) => items.clone(),
+            Some((Value::One(_), _)) => {
+                self.problem(key, "expected a list, such as [\"10.0.0.0/8\"]");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let mut networks = Vec::new();
+        for item in items {
+            let network =
+                item.parse::<IpNet>().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
+            match network {
+                Ok(network) => networks.push(network),
+                Err(_) => self.problem(key, &format!("`{item}` is not a network, such as 10.0.0.0/8 or ::1")),
+            }
+        }
+        networks
+    }
+
+    pub fn finish<T>(self, config: T) -> Result<T, Problems> {
+        if self.problems.is_empty() { Ok(config) } else { Err(Problems(self.problems)) }
+    }
+}

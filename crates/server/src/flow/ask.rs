@@ -1,0 +1,108 @@
+//! Step 1: a device asks.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_core::client::Client;
+use countersign_core::code::CodeStyle;
+use countersign_core::grant::{Ask, Grant, Origin, State, TokensAsk, TokensOptions};
+use countersign_core::id::GrantId;
+use countersign_core::scope::Scopes;
+use countersign_core::secret::Plain;
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App, Fault};
+use crate::limits::address_key;
+use crate::store::{StoreError, grants};
+use crate::telemetry::GrantEvent;
+
+#[derive(Debug)]
+pub struct Question {
+    pub scopes: Scopes,
+    pub options: TokensOptions,
+    pub from: Origin,
+    pub address: IpAddr,
+}
+
+#[derive(Debug)]
+pub struct Asked {
+    pub device_code: Plain,
+    /// As people should see it.
+    pub user_code: Plain,
+    pub expires_in: Duration,
+    pub interval: Duration,
+}
+
+#[derive(Debug)]
+pub enum AskRefusal {
+    /// The client may not have this scope.
+    Scope(String),
+    /// The client may not have tokens for this resource.
+    Target(String),
+    /// The client or the address asked too often: wait this long.
+    TooMany(Duration),
+}
+
+/// Drawing a live code twice is so unlikely that more tries than this mean something else.
+const DRAWS: usize = 16;
+
+pub async fn ask(
+    app: &App,
+    client: &Client,
+    question: Question,
+    now: Timestamp,
+) -> Answer<Result<Asked, AskRefusal>> {
+    if let Some(scope) = client.scope_refused(&question.scopes) {
+        return Ok(Err(AskRefusal::Scope(scope.to_owned())));
+    }
+    if let Some(resource) = question.options.resources.iter().find(|resource| !client.may_target(resource)) {
+        return Ok(Err(AskRefusal::Target(resource.clone())));
+    }
+    if let Err(wait) = within_limits(app, client, question.address) {
+        return Ok(Err(AskRefusal::TooMany(wait)));
+    }
+    let interval = client.interval.unwrap_or(app.config.device.interval);
+    let expires_in = client.code_ttl.unwrap_or(app.config.device.code_ttl);
+    let grant = Grant {
+        id: GrantId::new(now, app.entropy.id()?),
+        ask: Ask::Tokens(TokensAsk {
+            client: client.id.clone(),
+            scopes: question.scopes,
+            options: question.options,
+        }),
+        from: question.from,
+        asked_at: now,
+        expires_at: now + expires_in,
+        interval,
+        opened_at: None,
+        state: State::Pending,
+    };
+    let device_code = Plain::from_entropy(&app.entropy.bytes()?);
+    let user_code = insert(app, &grant, &device_code, app.config.device.user_code).await?;
+    app.metrics.grant(GrantEvent::Asked);
+    Ok(Ok(Asked { device_code, user_code, expires_in, interval }))
+}
+
+fn within_limits(app: &App, client: &Client, address: IpAddr) -> Result<(), Duration> {
+    if !app.config.limits.enabled {
+        return Ok(());
+    }
+    app.codes_per_address
+        .check(&address_key(address))
+        .inspect_err(|_| app.metrics.refused("device_codes_per_address"))?;
+    app.codes_per_client
+        .check(client.id.as_str())
+        .inspect_err(|_| app.metrics.refused("device_codes_per_client"))
+}
+
+/// Stores the question under a user code that no live grant has.
+async fn insert(app: &App, grant: &Grant, device_code: &Plain, style: CodeStyle) -> Answer<Plain> {
+    for _ in 0..DRAWS {
+        let Some(code) = style.draw(&app.entropy.bytes_64()?) else { continue };
+        let statement = grants::insert(grant, &device_code.digest(), &app.vault.code(&code))?;
+        if app.store.commit(vec![statement]).await?.is_done() {
+            return Ok(Plain::new(style.show(&code)));
+        }
+    }
+    Err(Fault::Store(StoreError::Database("no free user code was found".to_owned())))
+}

@@ -1,0 +1,217 @@
+//! Administering clients.
+
+use std::time::Duration;
+
+use countersign_core::audit::{Action, Event};
+use countersign_core::client::{
+    AuthMethod, Authentication, CLI_CLIENT, Client, ClientId, GrantType, SigningAlg, TokenFormat,
+    is_absolute_uri,
+};
+use countersign_core::scope::Scopes;
+use countersign_core::secret::{Plain, TokenKind};
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App};
+use crate::store::{Committed, clients, families, grants, installation};
+
+/// What may be said of a client. `None` leaves what is, or the default.
+#[derive(Clone, Debug, Default)]
+pub struct ClientSettings {
+    pub name: Option<String>,
+    pub scopes: Option<Scopes>,
+    pub grants: Option<Vec<GrantType>>,
+    pub resources: Option<Vec<String>>,
+    pub token_format: Option<TokenFormat>,
+    pub id_token_alg: Option<SigningAlg>,
+    pub code_ttl: Option<Duration>,
+    pub interval: Option<Duration>,
+}
+
+/// Why nothing was changed; each says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientRefusal {
+    #[error(
+        "there is a client `{0}` already; choose another id, or change that one with `countersign client edit`"
+    )]
+    Taken(String),
+    #[error("there is no client `{0}`; `countersign client list` shows those that exist")]
+    Unknown(String),
+    #[error("a client has a name of 1 to 100 characters: people read it when they approve")]
+    Name,
+    #[error("`{0}` is no resource: use an absolute URI without a fragment, such as https://api.example.com")]
+    Resource(String),
+    #[error("a public client has no secret; add a confidential one with `countersign client add --secret`")]
+    Public,
+    #[error("the interval must be whole seconds from 1s to 5m")]
+    Interval,
+    #[error("the code lifetime must be whole seconds from 1s to 1d")]
+    CodeTtl,
+}
+
+fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefusal> {
+    if let Some(name) = settings.name {
+        let name = name.trim();
+        if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            return Err(ClientRefusal::Name);
+        }
+        name.clone_into(&mut client.name);
+    }
+    if let Some(resources) = settings.resources {
+        if let Some(bad) = resources.iter().find(|resource| !is_absolute_uri(resource)) {
+            return Err(ClientRefusal::Resource(bad.clone()));
+        }
+        client.resources = resources;
+    }
+    if let Some(interval) = settings.interval {
+        if interval.subsec_nanos() > 0 || !(1..=300).contains(&interval.as_secs()) {
+            return Err(ClientRefusal::Interval);
+        }
+        client.interval = Some(interval);
+    }
+    if let Some(ttl) = settings.code_ttl {
+        if ttl.subsec_nanos() > 0 || !(1..=86_400).contains(&ttl.as_secs()) {
+            return Err(ClientRefusal::CodeTtl);
+        }
+        client.code_ttl = Some(ttl);
+    }
+    if let Some(scopes) = settings.scopes {
+        client.scopes = scopes;
+    }
+    if let Some(grants) = settings.grants {
+        client.grants = grants;
+    }
+    client.token_format = settings.token_format.unwrap_or(client.token_format);
+    client.id_token_alg = settings.id_token_alg.unwrap_or(client.id_token_alg);
+    Ok(())
+}
+
+fn blank(id: ClientId, name: &str, now: Timestamp) -> Client {
+    Client {
+        id,
+        name: name.to_owned(),
+        authentication: Authentication::Public,
+        scopes: Scopes::default(),
+        grants: vec![GrantType::DeviceCode, GrantType::RefreshToken],
+        resources: Vec::new(),
+        token_format: TokenFormat::Jwt,
+        id_token_alg: SigningAlg::Es256,
+        code_ttl: None,
+        interval: None,
+        created_at: now,
+    }
+}
+
+/// A new client, and its secret if it has one: `method` is the only way to present it, or any.
+pub async fn add(
+    app: &App,
+    id: ClientId,
+    secret: Option<Option<AuthMethod>>,
+    settings: ClientSettings,
+    now: Timestamp,
+) -> Answer<Result<(Client, Option<Plain>), ClientRefusal>> {
+    let mut client = blank(id, "", now);
+    if settings.name.is_none() {
+        return Ok(Err(ClientRefusal::Name));
+    }
+    if let Err(refusal) = apply(&mut client, settings) {
+        return Ok(Err(refusal));
+    }
+    let secret = match secret {
+        None => None,
+        Some(only) => {
+            let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
+            client.authentication = Authentication::Secret { digest: secret.digest(), only };
+            Some(secret)
+        }
+    };
+    let event = event(app, &client.id, Action::ClientAdded, now)?;
+    match app.store.commit(vec![clients::insert(&client), crate::store::audit::insert(event)]).await? {
+        Committed::Done { .. } => Ok(Ok((client, secret))),
+        Committed::Conflict => Ok(Err(ClientRefusal::Taken(client.id.to_string()))),
+    }
+}
+
+fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<Event> {
+    let mut event = app.event(now, action)?;
+    event.client = Some(id.clone());
+    Ok(event)
+}
+
+pub async fn list(app: &App) -> Answer<Vec<Client>> {
+    Ok(clients::list(&app.store).await?)
+}
+
+pub async fn find(app: &App, id: &ClientId) -> Answer<Result<Client, ClientRefusal>> {
+    let found = clients::by_id(&app.store, id).await?;
+    Ok(found.ok_or_else(|| ClientRefusal::Unknown(id.to_string())))
+}
+
+pub async fn edit(
+    app: &App,
+    id: &ClientId,
+    settings: ClientSettings,
+    now: Timestamp,
+) -> Answer<Result<Client, ClientRefusal>> {
+    let mut client = match find(app, id).await? {
+        Ok(client) => client,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Err(refusal) = apply(&mut client, settings) {
+        return Ok(Err(refusal));
+    }
+    let event = event(app, id, Action::ClientEdited, now)?;
+    match app.store.commit(vec![clients::update(&client), crate::store::audit::insert(event)]).await? {
+        Committed::Done { .. } => Ok(Ok(client)),
+        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
+    }
+}
+
+/// The old secret ends at once.
+pub async fn rotate_secret(
+    app: &App,
+    id: &ClientId,
+    now: Timestamp,
+) -> Answer<Result<(Client, Plain), ClientRefusal>> {
+    let mut client = match find(app, id).await? {
+        Ok(client) => client,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let Authentication::Secret { digest, .. } = &mut client.authentication else {
+        return Ok(Err(ClientRefusal::Public));
+    };
+    let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
+    *digest = secret.digest();
+    let event = event(app, id, Action::ClientSecretRotated, now)?;
+    match app.store.commit(vec![clients::update(&client), crate::store::audit::insert(event)]).await? {
+        Committed::Done { .. } => Ok(Ok((client, secret))),
+        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
+    }
+}
+
+/// Ends everything that the client was ever granted.
+pub async fn remove(app: &App, id: &ClientId, now: Timestamp) -> Answer<Result<(), ClientRefusal>> {
+    let event = event(app, id, Action::ClientRemoved, now)?;
+    let batch = vec![
+        clients::remove(id),
+        families::end_of_client(id, now),
+        grants::end_of_client(id, now),
+        crate::store::audit::insert(event),
+    ];
+    match app.store.commit(batch).await? {
+        Committed::Done { .. } => Ok(Ok(())),
+        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
+    }
+}
+
+/// The client of `countersign login` exists from the first start on, until it is removed.
+pub async fn ensure_cli_client(app: &App, now: Timestamp) -> Answer<()> {
+    if installation::read(&app.store, installation::CLI_CLIENT_MADE).await?.is_some() {
+        return Ok(());
+    }
+    let Ok(id) = CLI_CLIENT.parse() else { return Ok(()) };
+    let client = blank(id, "Countersign command line", now);
+    let batch = vec![installation::insert(installation::CLI_CLIENT_MADE, b"yes"), clients::insert(&client)];
+    // A conflict: another node was faster.
+    let _made: Committed = app.store.commit(batch).await?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Steps 3 and 4: a person enters the code, approves or denies, and may take it back.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_core::account::{Account, Session};
+use countersign_core::audit::Action;
+use countersign_core::client::Client;
+use countersign_core::code::UserCode;
+use countersign_core::grant::{Approval, Grant, Origin, Refusal, State};
+use countersign_core::id::GrantId;
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App};
+use crate::limits::{self, address_key};
+use crate::store::{Committed, audit, clients, families, grants};
+use crate::telemetry::GrantEvent;
+
+/// What entering a code leads to.
+#[derive(Debug)]
+pub enum Opened {
+    Found(Box<Grant>, Box<Client>),
+    /// Missing, unknown, expired and used codes are one and the same to whoever enters them.
+    Wrong,
+    Limited(Duration),
+}
+
+/// Step 3. `typed` counts as a wrong code unless it is right.
+pub async fn open(
+    app: &App,
+    account: &Account,
+    address: IpAddr,
+    typed: &str,
+    now: Timestamp,
+) -> Answer<Opened> {
+    let mut rules = Vec::new();
+    if app.config.limits.enabled {
+        rules.push((
+            app.vault.bucket("code account", &account.id.to_string()),
+            app.config.limits.wrong_codes_per_account,
+        ));
+        rules.push((
+            app.vault.bucket("code address", &address_key(address)),
+            app.config.limits.wrong_codes_per_address,
+        ));
+    }
+    let counted = match limits::count(&app.store, rules, now).await? {
+        Ok(counted) => counted,
+        Err(wait) => {
+            app.metrics.refused("wrong_codes");
+            return Ok(Opened::Limited(wait));
+        }
+    };
+    let found = match UserCode::parse(typed) {
+        Some(code) => grants::by_code(&app.store, &app.vault.code(&code), now).await?,
+        None => None,
+    };
+    let with_client = match found {
+        Some(grant) => clients::by_id(&app.store, grant.client()).await?.map(|client| (grant, client)),
+        None => None,
+    };
+    let Some((grant, client)) = with_client else {
+        let mut event = app.event(now, Action::CodeWrong)?;
+        event.account = Some(account.id);
+        event.address = Some(address.to_string());
+        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+        return Ok(Opened::Wrong);
+    };
+    limits::give_back(&app.store, counted).await?;
+    let mut event = app.event(now, Action::GrantOpened)?;
+    event.account = Some(account.id);
+    event.client = Some(client.id.clone());
+    event.grant = Some(grant.id);
+    event.address = Some(address.to_string());
+    // A conflict: somebody opened it before, which is no reason to stop.
+    if app.store.commit(vec![grants::open(grant.id, now), audit::insert(event)]).await?.is_done() {
+        app.metrics.grant(GrantEvent::Opened);
+    }
+    Ok(Opened::Found(Box::new(grant), Box::new(client)))
+}
+
+/// The grant behind a page that was opened before, with its client.
+pub async fn reopen(app: &App, id: GrantId) -> Answer<Option<(Grant, Client)>> {
+    let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(None) };
+    let client = clients::by_id(&app.store, grant.client()).await?;
+    Ok(client.map(|client| (grant, client)))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Approve,
+    Deny,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    Approved,
+    Denied,
+    /// It expired or was decided meanwhile; nothing happened.
+    TooLate,
+    /// What was asked for wants a fresher sign-in; nothing happened.
+    SignInTooOld,
+}
+
+/// Step 4.
+pub async fn decide(
+    app: &App,
+    session: &Session,
+    grant: Grant,
+    decision: Decision,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<Decided> {
+    let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().clone());
+    let (change, action) = match decision {
+        Decision::Approve => {
+            let approval = Approval { by: session.account, at: now, sign_in: session.sign_in.clone() };
+            match grant.approve(approval.clone()) {
+                Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
+                Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
+                Err(_) => return Ok(Decided::TooLate),
+            }
+        }
+        Decision::Deny => match grant.deny(now) {
+            Ok(_) => (grants::deny(id, session.account, now), Action::GrantDenied),
+            Err(_) => return Ok(Decided::TooLate),
+        },
+    };
+    let mut event = app.event(now, action)?;
+    event.account = Some(session.account);
+    event.client = Some(client);
+    event.grant = Some(id);
+    event.address = Some(from.address.clone());
+    match (app.store.commit(vec![change, audit::insert(event)]).await?, decision) {
+        (Committed::Conflict, _) => Ok(Decided::TooLate),
+        (Committed::Done { .. }, Decision::Approve) => {
+            app.metrics.grant(GrantEvent::Approved);
+            app.metrics.approved_after(now.since(asked_at));
+            Ok(Decided::Approved)
+        }
+        (Committed::Done { .. }, Decision::Deny) => {
+            app.metrics.grant(GrantEvent::Denied);
+            Ok(Decided::Denied)
+        }
+    }
+}
+
+/// *This wasn't me*: takes back an approval of this person's, whether the device collected or
+/// not. False if there is no such approval.
+pub async fn undo(app: &App, account: &Account, id: GrantId, from: &Origin, now: Timestamp) -> Answer<bool> {
+    let mut event = app.event(now, Action::GrantUndone)?;
+    event.account = Some(account.id);
+    event.grant = Some(id);
+    event.address = Some(from.address.clone());
+    // The device may collect between looking and writing; then the second look finds its family.
+    for _ in 0..3 {
+        let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(false) };
+        let change = match &grant.state {
+            State::Approved(approval) if approval.by == account.id => grants::undo(id, account.id, now),
+            State::Redeemed { approval, family, .. } if approval.by == account.id => {
+                families::end_own(*family, account.id, now)
+            }
+            State::Approved(_) | State::Redeemed { .. } | State::Pending | State::Denied { .. } => {
+                return Ok(false);
+            }
+        };
+        event.client = Some(grant.client().clone());
+        if app.store.commit(vec![change, audit::insert(event.clone())]).await?.is_done() {
+            return Ok(true);
+        }
+    }
+    // It ended by another hand meanwhile: what the person wanted holds.
+    Ok(true)
+}

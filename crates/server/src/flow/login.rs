@@ -1,0 +1,122 @@
+//! Signing in with a browser.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_core::account::{Account, PASSWORD_BYTES, Session, SignIn, Username};
+use countersign_core::audit::Action;
+use countersign_core::grant::Origin;
+use countersign_core::secret::{Digest, Plain};
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App, Fault};
+use crate::limits::{self, address_key};
+use crate::password::PasswordError;
+use crate::store::{Committed, Stmt, accounts, attempts, audit};
+
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The value of the session's cookie, which only the browser keeps.
+    Yes(Plain),
+    /// No such name, wrong password, disabled: one answer, in the same time.
+    Wrong,
+    Limited(Duration),
+    Busy,
+}
+
+#[derive(Debug)]
+pub struct Credentials {
+    pub name: String,
+    pub password: Plain,
+}
+
+/// Checks a password. `old` is the session that the browser brought along; it ends.
+pub async fn sign_in(
+    app: &App,
+    credentials: Credentials,
+    old: Option<&str>,
+    from: &Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<SignedIn> {
+    let name = credentials.name.parse::<Username>().ok();
+    let name_bucket = app.vault.bucket("password name", name.as_ref().map_or("", Username::as_str));
+    let mut rules = Vec::new();
+    if app.config.limits.enabled {
+        rules.push((name_bucket, app.config.limits.wrong_passwords_per_account));
+        let bucket = app.vault.bucket("password address", &address_key(address));
+        rules.push((bucket, app.config.limits.wrong_passwords_per_address));
+    }
+    let counted = match limits::count(&app.store, rules, now).await? {
+        Ok(counted) => counted,
+        Err(wait) => {
+            app.metrics.refused("wrong_passwords");
+            return Ok(SignedIn::Limited(wait));
+        }
+    };
+    let found = match &name {
+        Some(name) => accounts::by_name(&app.store, name).await?,
+        None => None,
+    };
+    let usable = PASSWORD_BYTES.contains(&credentials.password.reveal().len());
+    let hash = found.as_ref().filter(|_| usable).and_then(|(_, hash)| hash.clone());
+    let password = if usable { credentials.password } else { Plain::new(String::new()) };
+    let right = match app.hasher.verify(password, hash).await {
+        Ok(right) => right,
+        Err(PasswordError::Busy) => {
+            limits::give_back(&app.store, counted).await?;
+            return Ok(SignedIn::Busy);
+        }
+        Err(error) => return Err(Fault::Password(error)),
+    };
+    let account = found.map(|(account, _)| account).filter(|account| right && account.is_enabled());
+    let Some(account) = account else {
+        let mut event = app.event(now, Action::SignInFailed)?;
+        event.address = Some(from.address.clone());
+        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+        return Ok(SignedIn::Wrong);
+    };
+    limits::give_back(&app.store, counted).await?;
+    start_session(app, &account, old, from, vec![attempts::forget(&name_bucket)], now).await
+}
+
+async fn start_session(
+    app: &App,
+    account: &Account,
+    old: Option<&str>,
+    from: &Origin,
+    mut batch: Vec<Stmt>,
+    now: Timestamp,
+) -> Answer<SignedIn> {
+    // A new id at every sign-in: one that was planted before is worth nothing after.
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
+    let session = Session {
+        account: account.id,
+        sign_in: SignIn { at: now, amr: vec!["pwd".to_owned()] },
+        expires_at: now + app.config.session_ttl,
+    };
+    let mut event = app.event(now, Action::SignInSucceeded)?;
+    event.account = Some(account.id);
+    event.address = Some(from.address.clone());
+    batch.push(accounts::start_session(&cookie.digest(), &session, from));
+    batch.extend(old.map(|old| accounts::end_session(&Digest::of(old))));
+    batch.push(audit::insert(event));
+    match app.store.commit(batch).await? {
+        Committed::Done { .. } => Ok(SignedIn::Yes(cookie)),
+        // Disabled or removed in this very moment.
+        Committed::Conflict => Ok(SignedIn::Wrong),
+    }
+}
+
+/// Who is signed in with this cookie.
+pub async fn session(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<(Session, Account)>> {
+    Ok(accounts::session(&app.store, &Digest::of(cookie), now).await?)
+}
+
+pub async fn sign_out(app: &App, cookie: &str, account: &Account, now: Timestamp) -> Answer<()> {
+    let mut event = app.event(now, Action::SignedOut)?;
+    event.account = Some(account.id);
+    let batch = vec![accounts::end_session(&Digest::of(cookie)), audit::insert(event)];
+    let _ended: Committed = app.store.commit(batch).await?;
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The use cases, in the order of the flow (see `countersign_core` for the numbers).
+//!
+//! A flow takes domain values, decides with `core`, and remembers with `store`. Its outer `Result`
+//! is for what nobody can help; every outcome that a caller must hear stands in its own enum.
+
+pub mod accounts;
+pub mod ask;
+pub mod clients;
+pub mod collect;
+pub mod decide;
+pub mod devices;
+pub mod keys;
+pub mod login;
+pub mod tokens;

@@ -1,0 +1,243 @@
+//! From the domain to RFC 6749 §5.2: the one table of this door.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_core::time::ceil_secs;
+use countersign_core::wire::ErrorBody;
+
+use crate::app::Fault;
+use crate::http::BadForm;
+use crate::password::PasswordError;
+
+#[derive(Debug)]
+pub enum OAuthError {
+    InvalidRequest(String),
+    Body(BadForm),
+    /// `http`: the client tried HTTP authentication, so it gets a challenge (RFC 6749 §5.2).
+    InvalidClient {
+        http: bool,
+    },
+    InvalidGrant(&'static str),
+    InvalidScope(String),
+    InvalidTarget(String),
+    UnauthorizedClient(&'static str),
+    UnsupportedGrantType,
+    AuthorizationPending,
+    SlowDown(Duration),
+    AccessDenied,
+    ExpiredToken,
+    /// Too many device codes were asked for.
+    TooManyCodes(Duration),
+    /// A protected resource of ours was called without a token (RFC 6750 §3.1).
+    NoToken,
+    InvalidToken,
+    InsufficientScope(&'static str),
+    Fault(Fault),
+}
+
+impl<T: Into<Fault>> From<T> for OAuthError {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+const REALM: &str = "Basic realm=\"countersign\", charset=\"UTF-8\"";
+
+impl OAuthError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Body(BadForm::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BadForm::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::InvalidClient { http: true } | Self::NoToken | Self::InvalidToken => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::TooManyCodes(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Fault(Fault::Password(PasswordError::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InvalidRequest(_)
+            | Self::Body(BadForm::Broken | BadForm::ContentType | BadForm::Encoding | BadForm::Repeated(_))
+            | Self::InvalidClient { http: false }
+            | Self::InvalidGrant(_)
+            | Self::InvalidScope(_)
+            | Self::InvalidTarget(_)
+            | Self::UnauthorizedClient(_)
+            | Self::UnsupportedGrantType
+            | Self::AuthorizationPending
+            | Self::SlowDown(_)
+            | Self::AccessDenied
+            | Self::ExpiredToken => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) | Self::Body(_) | Self::NoToken => "invalid_request",
+            Self::InvalidClient { .. } => "invalid_client",
+            Self::InvalidGrant(_) => "invalid_grant",
+            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidTarget(_) => "invalid_target",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown(_) | Self::TooManyCodes(_) => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::Fault(_) => "server_error",
+        }
+    }
+
+    fn description(&self) -> String {
+        match self {
+            Self::InvalidRequest(why) => printable(why),
+            Self::Body(bad) => printable(&bad.to_string()),
+            Self::InvalidClient { .. } => "the client is unknown or did not prove who it is".to_owned(),
+            Self::InvalidGrant(why) | Self::UnauthorizedClient(why) => (*why).to_owned(),
+            Self::InvalidScope(scope) => printable(&format!("this client may not have the scope {scope}")),
+            Self::InvalidTarget(target) => printable(&format!("tokens for {target} are not available here")),
+            Self::UnsupportedGrantType => {
+                "this grant type is not supported; the discovery document lists those that are".to_owned()
+            }
+            Self::AuthorizationPending => "nobody has decided yet; keep polling".to_owned(),
+            Self::SlowDown(interval) => {
+                format!("polled too soon; wait {} seconds between polls from now on", ceil_secs(*interval))
+            }
+            Self::AccessDenied => "the request was denied".to_owned(),
+            Self::ExpiredToken => "the device code has expired; ask for a new one".to_owned(),
+            Self::TooManyCodes(wait) => {
+                format!("too many device codes were asked for; wait {} seconds", ceil_secs(*wait))
+            }
+            Self::NoToken => "an access token is needed: Authorization: Bearer <token>".to_owned(),
+            Self::InvalidToken => "the access token is expired, revoked or not one of this server".to_owned(),
+            Self::InsufficientScope(scope) => format!("the access token lacks the scope {scope}"),
+            Self::Fault(_) => {
+                "something went wrong here; the X-Request-Id of this answer stands in the log".to_owned()
+            }
+        }
+    }
+
+    fn challenge(&self) -> Option<String> {
+        match self {
+            Self::InvalidClient { http: true } => Some(REALM.to_owned()),
+            Self::NoToken => Some("Bearer realm=\"countersign\"".to_owned()),
+            Self::InvalidToken => Some("Bearer realm=\"countersign\", error=\"invalid_token\"".to_owned()),
+            Self::InsufficientScope(scope) => {
+                Some(format!("Bearer realm=\"countersign\", error=\"insufficient_scope\", scope=\"{scope}\""))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What RFC 6749 §5.2 allows in a description: printable ASCII without quote and backslash.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .map(
+            |symbol| {
+                if matches!(symbol, ' '..='~') && symbol != '"' && symbol != '\\' { symbol } else { '?' }
+            },
+        )
+        .collect()
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        if let Self::Fault(fault) = &self {
+            tracing::error!(error = %fault, "a request failed");
+        }
+        let body = ErrorBody {
+            error: self.code().to_owned(),
+            error_description: self.description(),
+            interval: match &self {
+                Self::SlowDown(interval) => Some(ceil_secs(*interval)),
+                _ => None,
+            },
+        };
+        let mut response = (self.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok())
+        {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::TooManyCodes(wait) = &self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(ceil_secs(*wait)));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every variant as clients see it: status, code, and whether a challenge comes along.
+    #[test]
+    fn the_table() {
+        let second = Duration::from_secs(1);
+        let rows: Vec<String> = [
+            OAuthError::InvalidRequest("x".to_owned()),
+            OAuthError::Body(BadForm::TooLarge),
+            OAuthError::Body(BadForm::TooSlow),
+            OAuthError::Body(BadForm::ContentType),
+            OAuthError::InvalidClient { http: true },
+            OAuthError::InvalidClient { http: false },
+            OAuthError::InvalidGrant("x"),
+            OAuthError::InvalidScope("x".to_owned()),
+            OAuthError::InvalidTarget("x".to_owned()),
+            OAuthError::UnauthorizedClient("x"),
+            OAuthError::UnsupportedGrantType,
+            OAuthError::AuthorizationPending,
+            OAuthError::SlowDown(second),
+            OAuthError::AccessDenied,
+            OAuthError::ExpiredToken,
+            OAuthError::TooManyCodes(second),
+            OAuthError::NoToken,
+            OAuthError::InvalidToken,
+            OAuthError::InsufficientScope("x"),
+            OAuthError::Fault(Fault::Page(String::new())),
+        ]
+        .iter()
+        .map(|error| {
+            let challenge = if error.challenge().is_some() { " challenge" } else { "" };
+            format!("{} {}{challenge}", error.status().as_u16(), error.code())
+        })
+        .collect();
+        assert_eq!(
+            rows,
+            [
+                "400 invalid_request",
+                "413 invalid_request",
+                "408 invalid_request",
+                "400 invalid_request",
+                "401 invalid_client challenge",
+                "400 invalid_client",
+                "400 invalid_grant",
+                "400 invalid_scope",
+                "400 invalid_target",
+                "400 unauthorized_client",
+                "400 unsupported_grant_type",
+                "400 authorization_pending",
+                "400 slow_down",
+                "400 access_denied",
+                "400 expired_token",
+                "429 slow_down",
+                "401 invalid_request challenge",
+                "401 invalid_token challenge",
+                "403 insufficient_scope challenge",
+                "500 server_error",
+            ]
+        );
+    }
+
+    #[test]
+    fn descriptions_stay_printable() {
+        assert_eq!(printable("a\"b\\c\u{1}ä\nd"), "a?b?c???d");
+    }
+}

@@ -1,0 +1,65 @@
+//! Discovery (RFC 8414, OIDC Discovery) and keys. Only what works is listed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use countersign_core::client::{AuthMethod, GrantType};
+use countersign_core::scope;
+use serde_json::json;
+
+use super::error::OAuthError;
+use crate::app::App;
+
+/// Caches may keep keys this long; a next key is published long before it signs.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
+    let now = app.clock.now();
+    let url = |path: &str| app.public_url.join(path);
+    let keys = app.signer.published(&app.store, &app.vault, now).await?;
+    let mut algs: Vec<String> =
+        keys.keys.iter().filter_map(|key| key.common.key_algorithm).map(|alg| alg.to_string()).collect();
+    algs.sort();
+    algs.dedup();
+    let methods = |methods: &[AuthMethod]| methods.iter().map(|method| method.name()).collect::<Vec<_>>();
+    let scopes: Vec<&str> = scope::STANDARD.into_iter().chain([scope::INTROSPECT]).collect();
+    let document = json!({
+        "issuer": app.public_url.issuer(),
+        "device_authorization_endpoint": url("/oauth2/v1/device_authorization"),
+        "token_endpoint": url("/oauth2/v1/token"),
+        "introspection_endpoint": url("/oauth2/v1/introspect"),
+        "revocation_endpoint": url("/oauth2/v1/revoke"),
+        "userinfo_endpoint": url("/oauth2/v1/userinfo"),
+        "jwks_uri": url("/oauth2/v1/jwks"),
+        "grant_types_supported": GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>(),
+        "response_types_supported": [],
+        "scopes_supported": scopes,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algs,
+        "token_endpoint_auth_methods_supported": methods(AuthMethod::ALL),
+        "revocation_endpoint_auth_methods_supported": methods(AuthMethod::ALL),
+        "introspection_endpoint_auth_methods_supported": methods(&[AuthMethod::Basic, AuthMethod::Post]),
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid",
+            "name", "preferred_username", "email", "email_verified",
+        ],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    });
+    Ok(cached(Json(document)))
+}
+
+pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
+    let keys = app.signer.published(&app.store, &app.vault, app.clock.now()).await?;
+    Ok(cached(Json(keys.as_ref())))
+}
+
+fn cached(body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+    response
+}

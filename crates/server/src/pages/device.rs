@@ -1,0 +1,265 @@
+//! Steps 3 and 4: the code box, the confirm page, the result, and *this wasn't me*.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use countersign_core::account::{Account, Session};
+use countersign_core::client::Client;
+use countersign_core::code::UserCode;
+use countersign_core::grant::{Ask, Grant};
+use countersign_core::scope::Scopes;
+use countersign_core::time::Timestamp;
+
+use super::browser::Browser;
+use super::lang::Lang;
+use super::login::{Next, plausible};
+use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
+use crate::app::App;
+use crate::flow::decide::{self, Decided, Decision, Opened};
+use crate::http::{self, BadForm, Form};
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct CodePage {
+    page: Page,
+    code: String,
+    prefilled: bool,
+    wrong: bool,
+}
+
+impl CodePage {
+    const fn title_key(&self) -> &'static str {
+        "device-title"
+    }
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage {
+    page: Page,
+    client: String,
+    name: String,
+    hint: Option<String>,
+    code: String,
+    scopes: Vec<String>,
+    age: String,
+    address: String,
+    user_agent: String,
+    ticket: String,
+    own_missing: bool,
+}
+
+impl ConfirmPage {
+    const fn title_key(&self) -> &'static str {
+        "confirm-title"
+    }
+}
+
+/// Shows the code box. A code in the link is filled in and never submitted.
+pub async fn device(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, parts, browser, _| {
+        let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
+        let code = plausible(query.one("user_code").unwrap_or_default());
+        if browser.account().is_none() {
+            return redirect(app, &Next::Device { code }.login_path(false));
+        }
+        let prefilled = !code.is_empty();
+        render(
+            StatusCode::OK,
+            &CodePage { page: Page::new(app, browser), code: shown(app, &code), prefilled, wrong: false },
+        )
+    })
+    .await
+}
+
+/// The code as the device shows it.
+fn shown(app: &App, code: &str) -> String {
+    UserCode::parse(code).map_or_else(String::new, |code| app.config.device.user_code.show(&code))
+}
+
+/// Takes the three forms of this page: a code, a decision, an undo.
+pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, form, now| {
+        let typed = form.one("user_code").unwrap_or_default();
+        let Some((session, account)) = &browser.session else {
+            return redirect(app, &Next::Device { code: plausible(typed) }.login_path(false));
+        };
+        let visit = Visit { app, parts, browser, session, account, now };
+        if form.one("undo").is_some() {
+            return visit.undo(form.one("grant")).await;
+        }
+        match form.one("decision") {
+            None => visit.open(typed).await,
+            Some("approve") => visit.decide(form, typed, Decision::Approve).await,
+            Some("deny") => visit.decide(form, typed, Decision::Deny).await,
+            Some(_) => Err(PageError::Form(BadForm::Broken)),
+        }
+    })
+    .await
+}
+
+/// One request of a signed-in person.
+struct Visit<'a> {
+    app: &'a App,
+    parts: &'a Parts,
+    browser: &'a Browser,
+    session: &'a Session,
+    account: &'a Account,
+    now: Timestamp,
+}
+
+impl Visit<'_> {
+    fn page(&self) -> Page {
+        Page::new(self.app, self.browser)
+    }
+
+    /// Looks a code up, which counts as a wrong one unless it is right.
+    async fn lookup(&self, typed: &str) -> Result<Option<(Grant, Client)>, PageError> {
+        match decide::open(self.app, self.account, http::address(self.parts), typed, self.now).await? {
+            Opened::Found(grant, client) => Ok(Some((*grant, *client))),
+            Opened::Wrong => Ok(None),
+            Opened::Limited(wait) => Err(PageError::Limited(wait)),
+        }
+    }
+
+    async fn open(&self, typed: &str) -> Outcome {
+        match self.lookup(typed).await? {
+            Some((grant, _)) if !grant.accepts(&self.session.sign_in, self.now) => self.sign_in_again(typed),
+            Some((grant, client)) => self.confirm(&grant, &client, typed, false),
+            None => self.wrong(typed),
+        }
+    }
+
+    fn wrong(&self, typed: &str) -> Outcome {
+        let code: String = typed.chars().take(UserCode::MAX_INPUT).collect();
+        let page = CodePage { page: self.page(), code, prefilled: false, wrong: true };
+        render(StatusCode::BAD_REQUEST, &page)
+    }
+
+    fn sign_in_again(&self, typed: &str) -> Outcome {
+        redirect(self.app, &Next::Device { code: plausible(typed) }.login_path(true))
+    }
+
+    fn confirm(&self, grant: &Grant, client: &Client, typed: &str, own_missing: bool) -> Outcome {
+        let page = self.page();
+        let Ask::Tokens(ask) = &grant.ask;
+        let name = self.account.name.to_string();
+        let mine = |hint: &String| {
+            let is = |known: &str| hint.eq_ignore_ascii_case(known);
+            is(&name) || is(&self.account.id.to_string()) || self.account.email.as_deref().is_some_and(is)
+        };
+        let confirm = ConfirmPage {
+            client: client.name.clone(),
+            hint: ask.options.login_hint.clone().filter(|hint| !mine(hint)),
+            code: shown(self.app, typed),
+            scopes: scope_words(&page.lang, &ask.scopes),
+            age: age(&page.lang, self.now.since(grant.asked_at)),
+            address: grant.from.address.clone(),
+            user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),
+            ticket: self.browser.ticket(self.app, grant.id),
+            own_missing,
+            name,
+            page,
+        };
+        let status = if own_missing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        render(status, &confirm)
+    }
+
+    /// The grant of a confirm page: by its ticket, which a late decision still has, else by code.
+    async fn decided_grant(&self, form: &Form, typed: &str) -> Result<Option<(Grant, Client)>, PageError> {
+        match form.one("ticket") {
+            None => self.lookup(typed).await,
+            Some(ticket) => match self.browser.read_ticket(self.app, ticket) {
+                Some(id) => Ok(decide::reopen(self.app, id).await?),
+                None => Ok(None),
+            },
+        }
+    }
+
+    async fn decide(&self, form: &Form, typed: &str, decision: Decision) -> Outcome {
+        let Some((grant, client)) = self.decided_grant(form, typed).await? else {
+            return match form.one("ticket") {
+                // The page was opened in another session: only the code can lead back to it.
+                Some(_) => self.say("lost-title", StatusCode::CONFLICT, |page| page.t("lost-text"), None),
+                None => self.wrong(typed),
+            };
+        };
+        if decision == Decision::Approve && form.one("own_device").is_none() {
+            return match grant.undecided(self.now) {
+                Ok(()) => self.confirm(&grant, &client, typed, true),
+                Err(_) => self.late(),
+            };
+        }
+        let id = grant.id;
+        let from = http::origin(self.parts);
+        match decide::decide(self.app, self.session, grant, decision, &from, self.now).await? {
+            Decided::Approved => {
+                let text = |page: &Page| page.t1("approved-text", "client", &client.name);
+                self.say("approved-title", StatusCode::OK, text, Some(id.to_string()))
+            }
+            Decided::Denied => {
+                let text = |page: &Page| page.t1("denied-text", "client", &client.name);
+                self.say("denied-title", StatusCode::OK, text, None)
+            }
+            Decided::TooLate => self.late(),
+            Decided::SignInTooOld => self.sign_in_again(typed),
+        }
+    }
+
+    fn late(&self) -> Outcome {
+        self.say("late-title", StatusCode::CONFLICT, |page| page.t("late-text"), None)
+    }
+
+    async fn undo(&self, grant: Option<&str>) -> Outcome {
+        let undone = match grant.and_then(|grant| grant.parse().ok()) {
+            Some(id) => decide::undo(self.app, self.account, id, &http::origin(self.parts), self.now).await?,
+            None => false,
+        };
+        if undone {
+            self.say("undone-title", StatusCode::OK, |page| page.t("undone-text"), None)
+        } else {
+            self.say("undo-nothing-title", StatusCode::NOT_FOUND, |page| page.t("undo-nothing-text"), None)
+        }
+    }
+
+    fn say(
+        &self,
+        title: &str,
+        status: StatusCode,
+        text: impl FnOnce(&Page) -> String,
+        undo: Option<String>,
+    ) -> Outcome {
+        let page = self.page();
+        let text = text(&page);
+        render(status, &ResultPage { page, title, text, undo })
+    }
+}
+
+/// Scopes in plain words; those of other people's APIs by name.
+pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
+    if scopes.is_empty() {
+        return vec![lang.text("scopes-none")];
+    }
+    let words = |scope: &str| match scope {
+        "openid" => lang.text("scope-openid"),
+        "profile" => lang.text("scope-profile"),
+        "email" => lang.text("scope-email"),
+        "offline_access" => lang.text("scope-offline"),
+        "introspect" => lang.text("scope-introspect"),
+        other => lang.text_with("scope-other", &[("scope", other.into())]),
+    };
+    scopes.iter().map(words).collect()
+}
+
+fn age(lang: &Lang, age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..=90 => lang.count("age-seconds", seconds),
+        seconds @ 91..=5400 => lang.count("age-minutes", seconds / 60),
+        seconds => lang.count("age-hours", seconds / 3600),
+    }
+}

@@ -1,0 +1,113 @@
+//! The words of the pages: Fluent texts in `locales/`, chosen by `Accept-Language`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use axum::http::{HeaderMap, header};
+use fluent_templates::fluent_bundle::FluentValue;
+use fluent_templates::{LanguageIdentifier, Loader as _, langid};
+
+fluent_templates::static_loader! {
+    static LOCALES = {
+        locales: "./locales",
+        fallback_language: "en",
+        // Marks around every name confuse screen readers and tests more than they help.
+        customise: |bundle| bundle.set_use_isolating(false),
+    };
+}
+
+#[derive(Clone, Debug)]
+pub struct Lang(LanguageIdentifier);
+
+impl Lang {
+    /// The first language of the header that we speak; English otherwise.
+    pub fn negotiate(headers: &HeaderMap) -> Self {
+        let asked =
+            headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut wanted: Vec<(f32, LanguageIdentifier)> = asked
+            .split(',')
+            .take(16)
+            .filter_map(|item| {
+                let (tag, quality) = item.split_once(";q=").unwrap_or((item, "1"));
+                Some((quality.trim().parse().ok()?, tag.trim().parse().ok()?))
+            })
+            .collect();
+        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let known: Vec<&LanguageIdentifier> = LOCALES.locales().collect();
+        wanted
+            .iter()
+            .find_map(|(_, wanted)| known.iter().find(|known| known.language == wanted.language))
+            .map_or_else(|| Self(langid!("en")), |found| Self((*found).clone()))
+    }
+
+    pub fn code(&self) -> String {
+        self.0.to_string()
+    }
+
+    pub fn direction(&self) -> &'static str {
+        match self.0.language.as_str() {
+            "ar" | "fa" | "he" | "ur" => "rtl",
+            _ => "ltr",
+        }
+    }
+
+    pub fn text(&self, key: &str) -> String {
+        LOCALES.lookup(&self.0, key)
+    }
+
+    pub fn text_with(&self, key: &str, args: &[(&'static str, FluentValue<'_>)]) -> String {
+        let args: HashMap<Cow<'static, str>, FluentValue<'_>> =
+            args.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
+        LOCALES.lookup_with_args(&self.0, key, &args)
+    }
+
+    /// A count in words, such as `age-seconds`.
+    pub fn count(&self, key: &str, n: u64) -> String {
+        self.text_with(key, &[("n", FluentValue::from(n))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key that a template or a page names has a text, and no text is there for nothing.
+    #[test]
+    fn keys_and_texts_match() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut sources = String::new();
+        for folder in ["templates", "src/pages"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                sources.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+            }
+        }
+        let english = std::fs::read_to_string(root.join("locales/en/main.ftl")).unwrap();
+        let keys: Vec<&str> = english
+            .lines()
+            .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
+            .filter_map(|line| line.split_once(" = ").map(|(key, _)| key))
+            .collect();
+        assert!(keys.len() > 60);
+        for key in &keys {
+            assert!(sources.contains(&format!("\"{key}\"")), "nobody says {key}");
+        }
+        for (at, _) in sources.match_indices("page.t") {
+            let call = &sources[at..];
+            let Some((_, rest)) = call.split_once("(\"") else { continue };
+            if call.find('(').is_some_and(|open| open <= 7 && call[open + 1..].starts_with('"')) {
+                let key = rest.split('"').next().unwrap();
+                assert!(keys.contains(&key), "{key} has no text");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_languages_get_english() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_LANGUAGE, "tlh, en-GB;q=0.5".parse().unwrap());
+        let lang = Lang::negotiate(&headers);
+        assert_eq!((lang.code().as_str(), lang.direction()), ("en", "ltr"));
+        assert_eq!(lang.count("age-seconds", 1), "1 second ago");
+        assert_eq!(lang.count("age-seconds", 12), "12 seconds ago");
+    }
+}

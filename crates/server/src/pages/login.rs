@@ -1,0 +1,191 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use countersign_core::code::UserCode;
+use countersign_core::secret::Plain;
+
+use super::browser::{Browser, bake};
+use super::{Outcome, Page, PageError, get, post, redirect, render};
+use crate::app::App;
+use crate::flow::login::{self, Credentials, SignedIn};
+use crate::http::{self, Form};
+
+/// Where to go after signing in: one of our own pages, never an address from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Device { code: String },
+    Account,
+}
+
+impl Next {
+    fn read(form: &Form) -> Self {
+        match form.one("next") {
+            Some("account") => Self::Account,
+            _ => Self::Device { code: plausible(form.one("user_code").unwrap_or_default()) },
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Device { .. } => "device",
+            Self::Account => "account",
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Device { code } => code,
+            Self::Account => "",
+        }
+    }
+
+    fn path(&self, app: &App) -> String {
+        match self {
+            Self::Account => "/account".to_owned(),
+            Self::Device { code } if code.is_empty() => app.config.device.verification_path.clone(),
+            Self::Device { code } => format!("{}?user_code={code}", app.config.device.verification_path),
+        }
+    }
+
+    /// The sign-in page that leads there.
+    pub fn login_path(&self, again: bool) -> String {
+        let again = if again { "&again=yes" } else { "" };
+        match self.code() {
+            "" => format!("/login?next={}{again}", self.name()),
+            code => format!("/login?next={}&user_code={code}{again}", self.name()),
+        }
+    }
+}
+
+/// A code as it may stand in a URL of ours: what can be one, in its bare form; else nothing.
+pub fn plausible(typed: &str) -> String {
+    UserCode::parse(typed).map_or_else(String::new, |code| code.as_str().to_owned())
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    page: Page,
+    next: &'a str,
+    code: &'a str,
+    username: String,
+    for_device: bool,
+    again: bool,
+    signed_out: bool,
+    wrong: bool,
+}
+
+impl LoginPage<'_> {
+    const fn title_key(&self) -> &'static str {
+        "login-title"
+    }
+}
+
+pub async fn login(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, show).await
+}
+
+async fn show(app: &App, parts: &Parts, browser: &Browser, _: countersign_core::time::Timestamp) -> Outcome {
+    let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
+    let next = Next::read(&query);
+    let again = query.one("again").is_some();
+    if let Some(account) = browser.account() {
+        if !again {
+            return redirect(app, &next.path(app));
+        }
+        let username = account.name.to_string();
+        return form(app, browser, &next, StatusCode::OK, |page| LoginPage { username, again, ..page });
+    }
+    let signed_out = query.one("signed_out").is_some();
+    form(app, browser, &next, StatusCode::OK, |page| LoginPage { signed_out, again, ..page })
+}
+
+fn form<'a>(
+    app: &App,
+    browser: &Browser,
+    next: &'a Next,
+    status: StatusCode,
+    with: impl FnOnce(LoginPage<'a>) -> LoginPage<'a>,
+) -> Outcome {
+    let plain = LoginPage {
+        page: Page::new(app, browser),
+        next: next.name(),
+        code: next.code(),
+        username: String::new(),
+        for_device: matches!(next, Next::Device { .. }),
+        again: false,
+        signed_out: false,
+        wrong: false,
+    };
+    render(status, &with(plain))
+}
+
+pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, sent, now| {
+        let next = Next::read(sent);
+        let username = sent.one("username").unwrap_or_default().to_owned();
+        let credentials = Credentials {
+            name: username.clone(),
+            password: Plain::new(sent.one("password").unwrap_or_default().to_owned()),
+        };
+        let (from, address) = (http::origin(parts), http::address(parts));
+        match login::sign_in(app, credentials, Some(browser.cookie()), &from, address, now).await? {
+            SignedIn::Yes(cookie) => {
+                let mut response = redirect(app, &next.path(app))?;
+                if let Some(cookie) = bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs())) {
+                    response.headers_mut().insert(header::SET_COOKIE, cookie);
+                }
+                Ok(response)
+            }
+            SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, |page| LoginPage {
+                username,
+                wrong: true,
+                ..page
+            }),
+            SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
+            SignedIn::Busy => Err(PageError::Busy),
+        }
+    })
+    .await
+}
+
+#[derive(Template)]
+#[template(path = "logout.html")]
+struct LogoutPage {
+    page: Page,
+}
+
+impl LogoutPage {
+    const fn title_key(&self) -> &'static str {
+        "logout-title"
+    }
+}
+
+/// A link to sign out asks first: only a form of ours may end a session.
+pub async fn logout(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, _, browser, _| match browser.account() {
+        Some(_) => render(StatusCode::OK, &LogoutPage { page: Page::new(app, browser) }),
+        None => redirect(app, "/login"),
+    })
+    .await
+}
+
+pub async fn leave(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, _, browser, _, now| {
+        if let Some(account) = browser.account() {
+            login::sign_out(app, browser.cookie(), account, now).await?;
+        }
+        let mut response = redirect(app, "/login?next=account&signed_out=yes")?;
+        if let Some(cookie) = bake(app, "", Some(0)) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    })
+    .await
+}

@@ -1,0 +1,159 @@
+//! Every route, in one table, and what surrounds every request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use countersign_core::id::RequestId;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::http::{ClientAddress, RequestIdOf};
+use crate::{oauth, origin, pages};
+
+/// What a caller must bring. A test holds every route against an attempt without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Public,
+    /// An OAuth client's credentials.
+    Client,
+    /// An access token.
+    Bearer,
+    /// Either of the two.
+    ClientOrBearer,
+    /// A form of ours, from the browser that it was given to.
+    Form,
+    /// A signed-in person; anybody else is sent to the sign-in page.
+    Person,
+    /// Both.
+    PersonsForm,
+}
+
+pub struct Endpoint {
+    pub method: Method,
+    pub path: String,
+    pub access: Access,
+    handler: MethodRouter<Arc<App>>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({:?})", self.method, self.path, self.access)
+    }
+}
+
+fn endpoint(method: Method, path: &str, access: Access, handler: MethodRouter<Arc<App>>) -> Endpoint {
+    Endpoint { method, path: path.to_owned(), access, handler }
+}
+
+/// The routes of the public listener, below the public URL's path.
+#[rustfmt::skip]
+pub fn table(verification_path: &str) -> Vec<Endpoint> {
+    use Access::{Bearer, Client, ClientOrBearer, Form, Person, PersonsForm, Public};
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    vec![
+        endpoint(GET,  "/.well-known/openid-configuration",       Public,         get(oauth::metadata::discovery)),
+        endpoint(GET,  "/.well-known/oauth-authorization-server", Public,         get(oauth::metadata::discovery)),
+        endpoint(GET,  "/.well-known/jwks.json",                  Public,         get(oauth::metadata::jwks)),
+        endpoint(GET,  "/oauth2/v1/jwks",                         Public,         get(oauth::metadata::jwks)),
+        endpoint(POST, "/oauth2/v1/device_authorization",         Client,         post(oauth::device_authorization)),
+        endpoint(POST, "/oauth2/v1/token",                        Client,         post(oauth::token)),
+        endpoint(POST, "/oauth2/v1/introspect",                   ClientOrBearer, post(oauth::introspect)),
+        endpoint(POST, "/oauth2/v1/revoke",                       Client,         post(oauth::revoke)),
+        endpoint(GET,  "/oauth2/v1/userinfo",                     Bearer,         get(oauth::userinfo)),
+        endpoint(POST, "/oauth2/v1/userinfo",                     Bearer,         post(oauth::userinfo)),
+        endpoint(GET,  "/",                                       Public,         get(pages::home)),
+        endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
+        endpoint(GET,  "/login",                                  Public,         get(pages::login)),
+        endpoint(POST, "/login",                                  Form,           post(pages::sign_in)),
+        endpoint(GET,  "/logout",                                 Person,         get(pages::logout)),
+        endpoint(POST, "/logout",                                 Form,           post(pages::leave)),
+        endpoint(GET,  verification_path,                         Person,         get(pages::device)),
+        endpoint(POST, verification_path,                         PersonsForm,    post(pages::enter)),
+        endpoint(GET,  "/account",                                Person,         get(pages::account)),
+        endpoint(POST, "/account",                                PersonsForm,    post(pages::revoke)),
+    ]
+}
+
+pub fn router(app: Arc<App>) -> Router {
+    let mut routes = Router::new();
+    for endpoint in table(&app.config.device.verification_path) {
+        routes = routes.route(&endpoint.path, endpoint.handler);
+    }
+    let base = app.public_url.base_path();
+    let routed = if base.is_empty() {
+        routes
+    } else {
+        // RFC 8414 §3.1 puts the well-known part before the issuer's path.
+        let inserted = format!("/.well-known/oauth-authorization-server{base}");
+        Router::new().nest(base, routes).route(&inserted, get(oauth::metadata::discovery))
+    };
+    routed.fallback(pages::missing).layer(from_fn_with_state(app.clone(), surround)).with_state(app)
+}
+
+/// The peer of the connection, put in by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// No script, no frame, nothing from elsewhere, forms only to ourselves.
+const CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// Names the request, finds out who calls, measures, logs, and sets the headers of every answer.
+async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let start = app.clock.now();
+    let id = RequestId::new(start, app.entropy.id().unwrap_or_default());
+    let peer =
+        request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |peer| peer.0);
+    let address = origin::client_address(peer, request.headers(), &app.config.trusted_proxies);
+    request.extensions_mut().insert(ClientAddress(address));
+    request.extensions_mut().insert(RequestIdOf(id));
+    // The route's pattern, never the path or query: those may hold a user code.
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", %id, %method, %route, %address);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    let took = app.clock.now().since(start);
+    app.metrics.request(known_method(&method), &route, status, took);
+    span.in_scope(|| {
+        tracing::info!(status, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered")
+    });
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, CSP);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Not no-referrer: with it browsers send `Origin: null` along with forms.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if app.public_url.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}
+
+/// Methods are a label of a metric, and anybody can invent methods.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}

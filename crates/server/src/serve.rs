@@ -1,0 +1,166 @@
+//! The process: two listeners, a sweep, and a way to stop that finishes what is under way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::app::{App, Fault};
+use crate::config::{Config, Tls};
+use crate::http::HEAD_BYTES;
+use crate::router::Peer;
+use crate::world::{Clock, Entropy};
+use crate::{ops, router, sweep};
+
+/// A request's head must be here by then.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// What is under way when the server stops may take this long.
+const GRACE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot listen on {key} = {address}: {why}")]
+    Listen { key: &'static str, address: SocketAddr, why: String },
+    #[error("cannot use {path} for TLS: {why}")]
+    Tls { path: String, why: String },
+    #[error(transparent)]
+    App(#[from] Fault),
+}
+
+/// A server that is up.
+#[derive(Debug)]
+pub struct Running {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    pub ops_address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// Opens the store, binds both listeners and starts to serve.
+pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Running, ServeError> {
+    let tls = config.tls.as_ref().map(acceptor).transpose()?;
+    let (listener, address) = bind("server.listen", config.listen).await?;
+    let (ops_listener, ops_address) = bind("ops.listen", config.ops_listen).await?;
+    let app = Arc::new(App::open(config, address, clock, entropy).await?);
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept(listener, router::router(app.clone()), tls, stop.clone()));
+    tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, stop.clone()));
+    tasks.spawn(sweep::run(app.clone(), stop.clone()));
+    tracing::info!(%address, public_url = app.public_url.issuer(), %ops_address, "listening");
+    Ok(Running { app, address, ops_address, stop, tasks })
+}
+
+impl Running {
+    /// Waits until somebody asks the server to stop, on the private listener.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Stops accepting, finishes what is under way, closes the store.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if ended.is_err() {
+                tracing::error!("a task ended badly");
+            }
+        }
+        self.app.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |error: std::io::Error| ServeError::Listen { key, address, why: error.to_string() };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+    let failed =
+        |path: &std::path::Path, why: String| ServeError::Tls { path: path.display().to_string(), why };
+    let chain = CertificateDer::pem_file_iter(&tls.cert_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(&tls.cert_file, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+        .map_err(|error| failed(&tls.key_file, error.to_string()))?;
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| failed(&tls.cert_file, error.to_string()))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn accept(listener: TcpListener, router: Router, tls: Option<TlsAcceptor>, stop: CancellationToken) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: let some connections end.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        if stream.set_nodelay(true).is_err() {
+            continue; // It is gone already.
+        }
+        let (router, watcher, tls) = (router.clone(), graceful.watcher(), tls.clone());
+        connections.spawn(async move {
+            match tls {
+                None => serve(stream, peer, router, watcher).await,
+                Some(tls) => match tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => serve(stream, peer, router, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                },
+            }
+        });
+    }
+    drop(listener);
+    // Idle connections end at once, the others after the answer that is under way.
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}
+
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}

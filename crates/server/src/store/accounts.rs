@@ -1,0 +1,142 @@
+//! Accounts and the browsers that are signed in to them.
+
+use countersign_core::account::{Account, Session, SignIn, Username};
+use countersign_core::grant::Origin;
+use countersign_core::id::AccountId;
+use countersign_core::secret::Digest;
+use countersign_core::time::Timestamp;
+
+use super::grants::{amr_list, amr_text};
+use super::{Result, Row, Stmt, Store, statements};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT account.id, account.name, account.email, account.full_name, account.tier, account.admin_at, \
+             account.created_at, account.disabled_at",
+            $rest
+        )
+    };
+}
+
+statements! {
+    BY_ID = select!(" FROM account WHERE id = ?1");
+    BY_NAME = select!(", account.password FROM account WHERE name = ?1");
+    LIST = select!(" FROM account ORDER BY name");
+    INSERT = "INSERT INTO account (id, name, email, full_name, tier, admin_at, created_at, password) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    SET_PASSWORD = "UPDATE account SET password = ?2 WHERE id = ?1";
+    DISABLE = "UPDATE account SET disabled_at = ?2 WHERE id = ?1 AND disabled_at IS NULL";
+    ENABLE = "UPDATE account SET disabled_at = NULL WHERE id = ?1 AND disabled_at IS NOT NULL";
+    REMOVE = "DELETE FROM account WHERE id = ?1";
+    SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
+              FROM browser_session JOIN account ON account.id = browser_session.account_id \
+              WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND account.disabled_at IS NULL");
+    START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
+                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL";
+    END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
+    END_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1";
+    SWEEP_SESSIONS = "DELETE FROM browser_session WHERE digest IN \
+                      (SELECT digest FROM browser_session WHERE expires_at <= ?1 LIMIT ?2)";
+}
+
+fn read(row: &mut Row) -> Result<Account> {
+    Ok(Account {
+        id: row.take()?,
+        name: row.take()?,
+        email: row.take()?,
+        full_name: row.take()?,
+        tier: row.take()?,
+        admin: row.take::<Option<Timestamp>>()?.is_some(),
+        created_at: row.take()?,
+        disabled_at: row.take()?,
+    })
+}
+
+pub async fn by_id(store: &Store, id: AccountId) -> Result<Option<Account>> {
+    store.row(BY_ID, &[id.into()]).await?.map(|mut row| read(&mut row)).transpose()
+}
+
+/// The account and its password's PHC hash.
+pub async fn by_name(store: &Store, name: &Username) -> Result<Option<(Account, Option<String>)>> {
+    match store.row(BY_NAME, &[name.into()]).await? {
+        Some(mut row) => Ok(Some((read(&mut row)?, row.take()?))),
+        None => Ok(None),
+    }
+}
+
+pub async fn list(store: &Store) -> Result<Vec<Account>> {
+    store.rows(LIST, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
+}
+
+/// Conflicts if the name is taken.
+pub fn insert(account: &Account, password: &str) -> Stmt {
+    Stmt::one(
+        INSERT,
+        vec![
+            account.id.into(),
+            (&account.name).into(),
+            account.email.as_deref().into(),
+            account.full_name.as_deref().into(),
+            (&account.tier).into(),
+            account.admin.then_some(account.created_at).into(),
+            account.created_at.into(),
+            password.into(),
+        ],
+    )
+}
+
+pub fn set_password(id: AccountId, hash: &str) -> Stmt {
+    Stmt::one(SET_PASSWORD, vec![id.into(), hash.into()])
+}
+
+pub fn disable(id: AccountId, now: Timestamp) -> Stmt {
+    Stmt::one(DISABLE, vec![id.into(), now.into()])
+}
+
+pub fn enable(id: AccountId) -> Stmt {
+    Stmt::one(ENABLE, vec![id.into()])
+}
+
+pub fn remove(id: AccountId) -> Stmt {
+    Stmt::one(REMOVE, vec![id.into()])
+}
+
+/// The live session of an enabled account, with the account.
+pub async fn session(store: &Store, digest: &Digest, now: Timestamp) -> Result<Option<(Session, Account)>> {
+    let Some(mut row) = store.row(SESSION, &[digest.into(), now.into()]).await? else { return Ok(None) };
+    let account = read(&mut row)?;
+    let at = row.take()?;
+    let amr: String = row.take()?;
+    let expires_at = row.take()?;
+    let session = Session { account: account.id, sign_in: SignIn { at, amr: amr_list(&amr) }, expires_at };
+    Ok(Some((session, account)))
+}
+
+/// Conflicts if the account was disabled or removed meanwhile.
+pub fn start_session(digest: &Digest, session: &Session, from: &Origin) -> Stmt {
+    Stmt::one(
+        START_SESSION,
+        vec![
+            digest.into(),
+            session.account.into(),
+            session.sign_in.at.into(),
+            amr_text(&session.sign_in.amr).into(),
+            (&from.address).into(),
+            from.user_agent.as_deref().into(),
+            session.expires_at.into(),
+        ],
+    )
+}
+
+pub fn end_session(digest: &Digest) -> Stmt {
+    Stmt::any(END_SESSION, vec![digest.into()])
+}
+
+pub fn end_sessions(account: AccountId) -> Stmt {
+    Stmt::any(END_SESSIONS, vec![account.into()])
+}
+
+pub fn sweep_sessions(before: Timestamp, limit: u32) -> Stmt {
+    Stmt::any(SWEEP_SESSIONS, vec![before.into(), limit.into()])
+}

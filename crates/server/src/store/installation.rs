@@ -1,0 +1,22 @@
+//! Facts about this installation.
+
+use super::{Result, Stmt, Store, statements};
+
+statements! {
+    READ = "SELECT value FROM installation WHERE key = ?1";
+    INSERT = "INSERT INTO installation (key, value) VALUES (?1, ?2)";
+}
+
+/// The fingerprint of the key that seals this database's secrets.
+pub const KEY_FINGERPRINT: &str = "key_fingerprint";
+/// Set once the client that exists from the start was made, so that removing it is for good.
+pub const CLI_CLIENT_MADE: &str = "cli_client_made";
+
+pub async fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>> {
+    store.row(READ, &[key.into()]).await?.map(|mut row| row.take()).transpose()
+}
+
+/// Conflicts if it is set.
+pub fn insert(key: &str, value: &[u8]) -> Stmt {
+    Stmt::one(INSERT, vec![key.into(), value.into()])
+}

@@ -1,0 +1,151 @@
+//! The store: two verbs, `rows` and `commit`. Writes are data, so that one SQL text serves every
+//! driver and many writes can share one commit.
+//!
+//! Every transition is a guarded statement that says how many rows it expects to change. If one
+//! of a batch changes another number, or meets a unique value twice, nothing of that batch
+//! happened and the answer is [`Committed::Conflict`].
+
+pub mod accounts;
+pub mod attempts;
+pub mod audit;
+pub mod clients;
+pub mod families;
+pub mod grants;
+pub mod installation;
+pub mod keys;
+mod migrations;
+mod sqlite;
+mod value;
+
+pub use migrations::SCHEMA_VERSION;
+pub use sqlite::Sqlite;
+pub use value::{Row, Value};
+
+/// One write: a statement, its arguments, and how many rows it must change.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    pub sql: &'static str,
+    pub args: Vec<Value>,
+    pub expect: Option<u64>,
+}
+
+impl Stmt {
+    /// A write that may change any number of rows.
+    pub const fn any(sql: &'static str, args: Vec<Value>) -> Self {
+        Self { sql, args, expect: None }
+    }
+
+    /// A guarded transition: it changes one row or the batch is a conflict.
+    pub const fn one(sql: &'static str, args: Vec<Value>) -> Self {
+        Self { sql, args, expect: Some(1) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a conflict means that nothing happened"]
+pub enum Committed {
+    /// How many rows all statements of the batch changed.
+    Done {
+        changed: u64,
+    },
+    Conflict,
+}
+
+impl Committed {
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
+/// Why the store could not answer. The texts are for the log, never for a caller.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed: {0}")]
+    Database(String),
+    #[error("a row cannot be read: {0}")]
+    Corrupt(String),
+    #[error(
+        "the database has schema version {found}, which is newer than this program's ({known}): run the newer countersign"
+    )]
+    NewerSchema { found: i64, known: i64 },
+    #[error("the store is closed")]
+    Closed,
+    #[error("cannot use {path}: {why}")]
+    Path { path: String, why: String },
+}
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The database, whichever it is.
+#[derive(Debug)]
+pub enum Store {
+    Sqlite(Sqlite),
+}
+
+impl Store {
+    /// Reads. Never waits for writers.
+    #[expect(clippy::unused_async, reason = "a networked driver waits here")]
+    pub async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.rows(sql, args),
+        }
+    }
+
+    /// Reads at most one row.
+    pub async fn row(&self, sql: &'static str, args: &[Value]) -> Result<Option<Row>> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    /// Writes all of `batch` or nothing, and answers once it is on the disk.
+    pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.commit(batch).await,
+        }
+    }
+
+    /// Whether the database answers and has this program's schema.
+    pub async fn ready(&self) -> Result<()> {
+        let found = migrations::version(self).await?;
+        if found == SCHEMA_VERSION {
+            Ok(())
+        } else {
+            Err(StoreError::Database(format!("schema version {found}, expected {SCHEMA_VERSION}")))
+        }
+    }
+
+    /// Finishes what is queued and ends the driver's threads.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+/// Declares SQL texts and the list of all of them, which a test prepares on every engine.
+macro_rules! statements {
+    ($($name:ident = $sql:expr;)*) => {
+        $(const $name: &str = $sql;)*
+
+        #[cfg(test)]
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
+    };
+}
+use statements;
+
+#[cfg(test)]
+pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        accounts::STATEMENTS,
+        attempts::STATEMENTS,
+        audit::STATEMENTS,
+        clients::STATEMENTS,
+        families::STATEMENTS,
+        grants::STATEMENTS,
+        installation::STATEMENTS,
+        keys::STATEMENTS,
+        migrations::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}

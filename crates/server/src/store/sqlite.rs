@@ -1,0 +1,396 @@
+//! The embedded driver: SQLite in WAL mode.
+//!
+//! One thread writes. It drains its queue into one transaction, a savepoint for each batch, and
+//! answers after the `fsync`: many commits share one. Readers are connections of their own and
+//! wait for nobody.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use countersign_core::time::Timestamp;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi};
+use tokio::sync::oneshot;
+
+use super::{Committed, Result, Row, Stmt, StoreError, Value, migrations};
+
+/// How long one process waits for another's write, such as a command's while the server runs.
+const BUSY: Duration = Duration::from_secs(10);
+/// Batches that share one commit, at most.
+const GROUP: usize = 512;
+/// Writes that may wait; further callers wait for a place.
+const QUEUE: usize = 4096;
+/// Idle read connections that are kept.
+const READERS: usize = 16;
+
+pub struct Sqlite {
+    path: String,
+    readers: Mutex<Vec<Connection>>,
+    writer: Mutex<Option<(SyncSender<Job>, std::thread::JoinHandle<()>)>>,
+}
+
+struct Job {
+    batch: Vec<Stmt>,
+    answer: oneshot::Sender<Result<Committed>>,
+}
+
+impl Sqlite {
+    /// Opens or creates the database at `path` (file 0600) and brings its schema up to date.
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self> {
+        let failed = |why: String| StoreError::Path { path: path.display().to_string(), why };
+        create_private(path).map_err(|error| failed(error.to_string()))?;
+        let path = path.to_str().ok_or_else(|| failed("the path is not UTF-8".to_owned()))?.to_owned();
+        let mut connection = connect(&path)?;
+        migrate(&mut connection, now)?;
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || write(&mut connection, &jobs))
+            .map_err(|error| StoreError::Database(error.to_string()))?;
+        Ok(Self { path, readers: Mutex::new(Vec::new()), writer: Mutex::new(Some((queue, thread))) })
+    }
+
+    pub fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        let idle = lock(&self.readers).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => reader(&self.path)?,
+        };
+        let rows = query(&connection, sql, args)?;
+        let mut readers = lock(&self.readers);
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        Ok(rows)
+    }
+
+    pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
+        let (answer, answered) = oneshot::channel();
+        let queue = lock(&self.writer).as_ref().map(|(queue, _)| queue.clone()).ok_or(StoreError::Closed)?;
+        if let Err(
+            std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job),
+        ) = queue.try_send(Job { batch, answer })
+        {
+            // The queue is full: wait for a place without holding up this thread's other work.
+            tokio::task::spawn_blocking(move || queue.send(job))
+                .await
+                .map_err(|_| StoreError::Closed)?
+                .map_err(|_| StoreError::Closed)?;
+        }
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    pub async fn close(&self) {
+        let writer = lock(&self.writer).take();
+        if let Some((queue, thread)) = writer {
+            drop(queue);
+            // The thread ends when the last sender is gone; its own panics were logged as such.
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the store's writer ended badly");
+            }
+        }
+        lock(&self.readers).clear();
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What these locks guard is whole at every moment, also after a panic elsewhere.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The file must never exist with wider permissions, not even for a moment.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+fn connect(path: &str) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+fn reader(path: &str) -> Result<Connection> {
+    let connection = connect(path)?;
+    connection.execute_batch("PRAGMA query_only = ON").map_err(failed)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, now: Timestamp) -> Result<()> {
+    let (version, applied) = migrations::bookkeeping();
+    // One process migrates, the others wait for it and then find nothing to do.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    transaction.execute_batch(migrations::CREATE_TABLE).map_err(failed)?;
+    let found = transaction.query_row(version, [], |row| row.get(0)).map_err(failed)?;
+    for (version, sql) in migrations::pending(found)? {
+        transaction.execute_batch(sql).map_err(failed)?;
+        transaction.execute(applied, [version, now.micros()]).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
+}
+
+fn query(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let width = statement.column_count();
+    let mut found = statement.query(rusqlite::params_from_iter(args)).map_err(failed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        let columns: Result<Vec<Value>> =
+            (0..width).map(|at| row.get_ref(at).map_err(failed).and_then(value)).collect();
+        rows.push(Row::new(columns?));
+    }
+    Ok(rows)
+}
+
+fn value(column: ValueRef<'_>) -> Result<Value> {
+    match column {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(n) => Ok(Value::Int(n)),
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+        ValueRef::Text(text) => String::from_utf8(text.to_vec())
+            .map(Value::Text)
+            .map_err(|_| StoreError::Corrupt("text is not UTF-8".to_owned())),
+        ValueRef::Real(_) => Err(StoreError::Corrupt("a column holds a fraction".to_owned())),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(n) => ValueRef::Integer(*n),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// The writer's life: one round is one transaction.
+fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut round = vec![first];
+        round.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(GROUP - 1));
+        let outcomes = group(connection, &round);
+        for (at, job) in round.into_iter().enumerate() {
+            let outcome = match &outcomes {
+                Ok(outcomes) => outcomes.get(at).cloned().unwrap_or(Err(StoreError::Closed)),
+                Err(error) => Err(error.clone()),
+            };
+            // Nobody waits any more: the caller has gone, and the commit stands all the same.
+            drop(job.answer.send(outcome));
+        }
+    }
+}
+
+/// Runs the batches in one transaction and commits it. An error here fails every batch, and then
+/// none of them happened.
+fn group(connection: &mut Connection, round: &[Job]) -> Result<Vec<Result<Committed>>> {
+    let mut transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let mut outcomes = Vec::with_capacity(round.len());
+    for job in round {
+        let savepoint = transaction.savepoint().map_err(failed)?;
+        let outcome = run(&savepoint, &job.batch);
+        if outcome.as_ref().is_ok_and(|outcome| outcome.is_done()) {
+            savepoint.commit().map_err(failed)?;
+        } else {
+            // Dropped without a commit, it rolls back; finish() says whether that worked.
+            savepoint.finish().map_err(failed)?;
+        }
+        outcomes.push(outcome);
+    }
+    transaction.commit().map_err(failed)?;
+    Ok(outcomes)
+}
+
+fn run(connection: &Connection, batch: &[Stmt]) -> Result<Committed> {
+    let mut total = 0;
+    for stmt in batch {
+        let mut prepared = connection.prepare_cached(stmt.sql).map_err(failed)?;
+        let changed = match prepared.execute(rusqlite::params_from_iter(&stmt.args)) {
+            Ok(changed) => changed as u64,
+            Err(error) if is_unique_violation(&error) => return Ok(Committed::Conflict),
+            Err(error) => return Err(failed(error)),
+        };
+        if stmt.expect.is_some_and(|expected| expected != changed) {
+            return Ok(Committed::Conflict);
+        }
+        total += changed;
+    }
+    Ok(Committed::Done { changed: total })
+}
+
+fn is_unique_violation(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::SqliteFailure(ffi::Error { code: ErrorCode::ConstraintViolation, extended_code }, _)
+            if matches!(*extended_code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    )
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError::Database(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, all_statements};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        Store::Sqlite(Sqlite::open(&folder.path().join("test.db"), NOW).unwrap())
+    }
+
+    const PUT: &str = "INSERT INTO installation (key, value) VALUES (?1, ?2)";
+    const CHANGE: &str = "UPDATE installation SET value = ?2 WHERE key = ?1";
+    const COUNT: &str = "SELECT COUNT(*) FROM installation";
+
+    fn put(key: &str) -> Stmt {
+        Stmt::one(PUT, vec![key.into(), vec![1_u8].into()])
+    }
+
+    async fn count(store: &Store) -> i64 {
+        store.row(COUNT, &[]).await.unwrap().unwrap().take().unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_statement_prepares() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let _store = Sqlite::open(&path, NOW).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        let mut seen = 0;
+        for (name, sql) in all_statements() {
+            connection.prepare(sql).unwrap_or_else(|error| panic!("{name}: {error}"));
+            seen += 1;
+        }
+        assert!(seen > 40, "the list holds {seen} statements only");
+    }
+
+    #[tokio::test]
+    async fn a_conflict_leaves_nothing_of_its_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        assert_eq!(store.commit(vec![put("a")]).await.unwrap(), Committed::Done { changed: 1 });
+        let twice = vec![put("b"), put("a")];
+        assert_eq!(store.commit(twice).await.unwrap(), Committed::Conflict);
+        let absent = vec![put("c"), Stmt::one(CHANGE, vec!["zzz".into(), vec![2_u8].into()])];
+        assert_eq!(store.commit(absent).await.unwrap(), Committed::Conflict);
+        assert_eq!(count(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_error_is_no_conflict_and_harms_no_neighbour() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let broken = Stmt::any(PUT, vec![Value::Null, Value::Null]);
+        let (bad, good) = tokio::join!(store.commit(vec![put("a"), broken]), store.commit(vec![put("b")]));
+        assert!(matches!(bad, Err(StoreError::Database(_))), "{bad:?}");
+        assert_eq!(good.unwrap(), Committed::Done { changed: 1 });
+        assert_eq!(count(&store).await, 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_many_writers_of_one_key_one_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = std::sync::Arc::new(store(&folder));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..64 {
+            let store = store.clone();
+            tasks.spawn(async move { store.commit(vec![put("same")]).await.unwrap() });
+        }
+        let outcomes = tasks.join_all().await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_done()).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn readers_do_not_wait_for_a_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let other = Connection::open(folder.path().join("test.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE; INSERT INTO installation VALUES ('x', x'00')").unwrap();
+        assert_eq!(count(&store).await, 0, "a write that is under way is neither seen nor waited for");
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(count(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_is_refused_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        drop(Sqlite::open(&path, NOW).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.execute("INSERT INTO schema_migration VALUES (999, 0)", []).unwrap();
+        let error = Sqlite::open(&path, NOW).unwrap_err().to_string();
+        assert!(error.contains("999") && error.contains("newer"), "{error}");
+    }
+
+    /// Every schema that was ever released lies in `tests/schemas`, with a row in it.
+    #[tokio::test]
+    async fn every_released_schema_is_brought_up_to_date() {
+        let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas");
+        let mut tried = 0;
+        for entry in std::fs::read_dir(schemas).unwrap() {
+            let dump = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("test.db");
+            Connection::open(&path).unwrap().execute_batch(&dump).unwrap();
+            let store = store(&folder);
+            store.ready().await.unwrap();
+            let fresh = tempfile::tempdir().unwrap();
+            Sqlite::open(&fresh.path().join("test.db"), NOW).unwrap();
+            assert_eq!(schema(&path), schema(&fresh.path().join("test.db")));
+            assert_eq!(count(&store).await, 1, "the row that the dump holds is kept");
+            tried += 1;
+        }
+        assert!(tried >= 1);
+    }
+
+    fn schema(path: &Path) -> Vec<String> {
+        let connection = Connection::open(path).unwrap();
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn files_are_private_from_the_start() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let _store = Sqlite::open(&path, NOW).unwrap();
+        for name in ["test.db", "test.db-wal", "test.db-shm"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        assert_eq!(store.commit(vec![put("a")]).await.unwrap(), Committed::Done { changed: 1 });
+        store.close().await;
+        assert!(matches!(store.commit(vec![put("b")]).await, Err(StoreError::Closed)));
+    }
+}

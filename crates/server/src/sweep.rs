@@ -1,0 +1,101 @@
+//! Retention: what has had its time is deleted in the background, in bounded batches.
+
+use std::sync::Arc;
+
+use countersign_core::id::GrantId;
+use countersign_core::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Answer, App};
+use crate::store::{Committed, Stmt, accounts, attempts, audit, families, grants, keys};
+use crate::telemetry::GrantEvent;
+
+/// Sweeps until it is told to stop.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(app.config.retention.interval) => {}
+        }
+        if let Err(error) = once(&app, app.clock.now()).await {
+            tracing::error!(%error, "a sweep failed; the next one tries again");
+        }
+    }
+}
+
+/// One sweep: everything that is due at `now`, one bounded batch after the other.
+pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
+    app.paces.sweep(now);
+    app.codes_per_address.sweep();
+    app.codes_per_client.sweep();
+    expire(app, now).await?;
+    let retention = &app.config.retention;
+    let batch = retention.batch;
+    let [refresh, access, revoked, ended] = families::sweep(now, now - retention.tokens, batch);
+    let due = [
+        grants::sweep(now - retention.grants, batch),
+        accounts::sweep_sessions(now, batch),
+        attempts::sweep(now, batch),
+        audit::sweep(now - retention.audit, batch),
+        refresh,
+        access,
+        revoked,
+        ended,
+    ];
+    let mut rows = commit(app, keys::sweep(now - app.signer.overlap())).await?;
+    for deletion in due {
+        rows += drain(app, deletion, batch).await?;
+    }
+    app.metrics.swept(rows);
+    Ok(rows)
+}
+
+/// Repeats a bounded deletion until it finds less than a full batch.
+async fn drain(app: &App, deletion: Stmt, batch: u32) -> Answer<u64> {
+    let mut rows = 0;
+    loop {
+        let changed = commit(app, deletion.clone()).await?;
+        rows += changed;
+        if changed < u64::from(batch) {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn commit(app: &App, stmt: Stmt) -> Answer<u64> {
+    match app.store.commit(vec![stmt]).await? {
+        Committed::Done { changed } => Ok(changed),
+        Committed::Conflict => Ok(0),
+    }
+}
+
+/// Marks what ran out, which counts it and frees its code.
+async fn expire(app: &App, now: Timestamp) -> Answer<()> {
+    loop {
+        let since = now - app.config.retention.grants;
+        let due = grants::to_expire(&app.store, now, since, app.config.retention.batch).await?;
+        let last = due.len() < app.config.retention.batch as usize;
+        for id in mark(app, due, now).await? {
+            app.paces.forget(id);
+            app.metrics.grant(GrantEvent::Expired);
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+async fn mark(app: &App, due: Vec<GrantId>, now: Timestamp) -> Answer<Vec<GrantId>> {
+    let all = due.iter().map(|id| grants::mark_expired(*id, now)).collect();
+    if app.store.commit(all).await?.is_done() {
+        return Ok(due);
+    }
+    // Somebody else marked one of them: then one by one.
+    let mut marked = Vec::new();
+    for id in due {
+        if app.store.commit(vec![grants::mark_expired(id, now)]).await?.is_done() {
+            marked.push(id);
+        }
+    }
+    Ok(marked)
+}

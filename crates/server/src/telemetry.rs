@@ -1,0 +1,131 @@
+//! Metrics, as Prometheus scrapes them. The names are documented in `docs/operations.md`.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// What became of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantEvent {
+    Asked,
+    Opened,
+    Approved,
+    Denied,
+    Expired,
+    Redeemed,
+}
+
+impl GrantEvent {
+    const ALL: [Self; 6] =
+        [Self::Asked, Self::Opened, Self::Approved, Self::Denied, Self::Expired, Self::Redeemed];
+}
+
+impl EncodeLabelValue for GrantEvent {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Asked => "asked",
+            Self::Opened => "opened",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Redeemed => "redeemed",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GrantLabels {
+    door: &'static str,
+    state: GrantEvent,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: Histogram,
+    grants: Family<GrantLabels, Counter>,
+    approval_time: Histogram,
+    refused: Family<LimitLabels, Counter>,
+    swept: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let latency = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+        let approval = [5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+        let metrics = Self {
+            registry: Registry::with_prefix("countersign"),
+            requests: Family::default(),
+            latency: Histogram::new(latency),
+            grants: Family::default(),
+            approval_time: Histogram::new(approval),
+            refused: Family::default(),
+            swept: Counter::default(),
+        };
+        // A series that exists from the start can be alerted on before its first event.
+        for state in GrantEvent::ALL {
+            drop(metrics.grants.get_or_create(&GrantLabels { door: "oauth", state }));
+        }
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "HTTP requests by route and status", self.requests.clone());
+        registry.register("http_request_seconds", "Time to answer a request", self.latency.clone());
+        registry.register("grants", "Grants by door and by what became of them", self.grants.clone());
+        registry.register("approval_seconds", "Time from ask to approval", self.approval_time.clone());
+        registry.register("refused_by_limit", "Requests that a limit refused", self.refused.clone());
+        registry.register("swept_rows", "Rows that retention deleted", self.swept.clone());
+        self
+    }
+
+    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.latency.observe(took.as_secs_f64());
+    }
+
+    pub fn grant(&self, state: GrantEvent) {
+        self.grants.get_or_create(&GrantLabels { door: "oauth", state }).inc();
+    }
+
+    pub fn approved_after(&self, waited: Duration) {
+        self.approval_time.observe(waited.as_secs_f64());
+    }
+
+    pub fn refused(&self, limit: &'static str) {
+        self.refused.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    pub fn swept(&self, rows: u64) {
+        self.swept.inc_by(rows);
+    }
+
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

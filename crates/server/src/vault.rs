@@ -1,0 +1,248 @@
+//! The server's own key: it seals what must be recovered and keys the hashes of short codes.
+
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_core::code::UserCode;
+use countersign_core::id::GrantId;
+use countersign_core::secret::{Digest, MacKey};
+use zeroize::Zeroizing;
+
+use crate::store::{Store, StoreError, installation};
+use crate::world::{Entropy, NoEntropy};
+
+/// The first byte of everything sealed, so that the format can change.
+const FORMAT: u8 = 1;
+/// How many bytes of the key's fingerprint a sealed value carries.
+const KEY_ID: usize = 4;
+
+pub struct Vault {
+    seal: LessSafeKey,
+    fingerprint: Digest,
+    codes: MacKey,
+    forms: MacKey,
+    buckets: MacKey,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("cannot use the key file {path}: {why}")]
+    File { path: String, why: String },
+    #[error("COUNTERSIGN_SECRET_KEY must be 32 bytes in base64 (make one with: openssl rand -base64 32)")]
+    Variable,
+    #[error(
+        "this database was sealed with another key than {source_name}: use the key it was first started with"
+    )]
+    OtherKey { source_name: String },
+    #[error("a sealed value does not open: it was damaged or sealed with another key")]
+    Sealed,
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Vault {
+    pub fn new(key: Zeroizing<[u8; 32]>) -> Result<Self, VaultError> {
+        let root = MacKey::new(*key);
+        let seal =
+            UnboundKey::new(&AES_256_GCM, root.derive("seal").expose()).map_err(|_| VaultError::Sealed)?;
+        Ok(Self {
+            seal: LessSafeKey::new(seal),
+            fingerprint: root.derive("fingerprint").mac(&[]),
+            codes: root.derive("user codes"),
+            forms: root.derive("forms"),
+            buckets: root.derive("limits"),
+        })
+    }
+
+    /// Takes the key from the environment or the file, which is made on first start.
+    pub fn load(variable: Option<&str>, file: &Path, entropy: &Entropy) -> Result<Self, VaultError> {
+        match variable {
+            Some(text) => {
+                let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| VaultError::Variable)?);
+                let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| VaultError::Variable)?;
+                Self::new(Zeroizing::new(key))
+            }
+            None => Self::new(key_file(file, entropy)?),
+        }
+    }
+
+    /// Binds the database to this key on first use, and refuses another key ever after.
+    pub async fn bind(&self, store: &Store, source_name: &str) -> Result<(), VaultError> {
+        let mine = self.fingerprint.as_bytes().as_slice();
+        let insert = installation::insert(installation::KEY_FINGERPRINT, mine);
+        let first = installation::read(store, installation::KEY_FINGERPRINT).await?;
+        if first.is_none() && store.commit(vec![insert]).await?.is_done() {
+            return Ok(());
+        }
+        let known = installation::read(store, installation::KEY_FINGERPRINT).await?;
+        if known.as_deref() == Some(mine) {
+            Ok(())
+        } else {
+            Err(VaultError::OtherKey { source_name: source_name.to_owned() })
+        }
+    }
+
+    /// Seals `plain`; `purpose` must be the same when it is opened.
+    pub fn seal(&self, purpose: &str, plain: &[u8], entropy: &Entropy) -> Result<Vec<u8>, VaultError> {
+        let random = entropy.bytes()?;
+        let nonce: [u8; NONCE_LEN] =
+            random.get(..NONCE_LEN).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Sealed)?;
+        let mut sealed = vec![FORMAT];
+        sealed.extend(self.key_id());
+        sealed.extend(nonce);
+        let mut body = plain.to_vec();
+        self.seal
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(purpose.as_bytes()),
+                &mut body,
+            )
+            .map_err(|_| VaultError::Sealed)?;
+        sealed.extend(body);
+        Ok(sealed)
+    }
+
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let (head, rest) = sealed.split_at_checked(1 + KEY_ID).ok_or(VaultError::Sealed)?;
+        let mut expected = vec![FORMAT];
+        expected.extend(self.key_id());
+        if head != expected {
+            return Err(VaultError::Sealed);
+        }
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or(VaultError::Sealed)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Sealed)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = self
+            .seal
+            .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut body)
+            .map_err(|_| VaultError::Sealed)?
+            .len();
+        body.truncate(length);
+        Ok(body)
+    }
+
+    fn key_id(&self) -> impl Iterator<Item = u8> {
+        self.fingerprint.as_bytes().iter().copied().take(KEY_ID)
+    }
+
+    /// What is stored of a user code.
+    pub fn code(&self, code: &UserCode) -> Digest {
+        self.codes.mac(&[b"user", code.as_str().as_bytes()])
+    }
+
+    /// The hidden field that shows that a form came from one of our pages in this browser.
+    pub fn csrf(&self, cookie: &str) -> Digest {
+        self.forms.mac(&[b"csrf", cookie.as_bytes()])
+    }
+
+    /// Shows that this browser found this grant by its code.
+    pub fn ticket(&self, cookie: &str, grant: GrantId) -> Digest {
+        self.forms.mac(&[b"ticket", cookie.as_bytes(), grant.as_bytes()])
+    }
+
+    /// The name of a tally, which must not tell whose it is.
+    pub fn bucket(&self, kind: &str, subject: &str) -> Digest {
+        self.buckets.mac(&[kind.as_bytes(), subject.as_bytes()])
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+fn key_file(path: &Path, entropy: &Entropy) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    let failed = |why: String| VaultError::File { path: path.display().to_string(), why };
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let key = Zeroizing::new(entropy.bytes()?);
+            let written = file.write_all(key.as_slice()).and_then(|()| file.sync_all());
+            if let Err(error) = written {
+                // A part of a key must not be taken for one at the next start.
+                let removed = std::fs::remove_file(path);
+                return Err(failed(format!("{error}; removed: {}", removed.is_ok())));
+            }
+            Ok(key)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let mut file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+            let mode = file.metadata().map_err(|error| failed(error.to_string()))?.mode();
+            if mode & 0o077 != 0 {
+                return Err(failed(format!(
+                    "others may read it (mode {:o}); mend with: chmod 600 {}",
+                    mode & 0o777,
+                    path.display()
+                )));
+            }
+            let mut bytes = Zeroizing::new(Vec::with_capacity(33));
+            file.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+            let key: [u8; 32] = bytes
+                .as_slice()
+                .try_into()
+                .map_err(|_| failed(format!("it holds {} bytes instead of 32", bytes.len())))?;
+            Ok(Zeroizing::new(key))
+        }
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(byte: u8) -> Vault {
+        Vault::new(Zeroizing::new([byte; 32])).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_as_it_was() {
+        let vault = vault(1);
+        let sealed = vault.seal("key x", b"secret", &Entropy::seeded(1)).unwrap();
+        assert!(!sealed.windows(6).any(|window| window == b"secret"));
+        assert_eq!(vault.open("key x", &sealed).unwrap().as_slice(), b"secret");
+        assert!(vault.open("key y", &sealed).is_err());
+        assert!(super::tests::vault(2).open("key x", &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(vault.open("key x", &damaged).is_err(), "byte {at}");
+        }
+        assert!(vault.open("key x", &sealed[..10]).is_err());
+    }
+
+    #[test]
+    fn the_key_file_is_made_once_and_must_be_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        let first = *key_file(&path, &Entropy::Os).unwrap();
+        assert_eq!(*key_file(&path, &Entropy::Os).unwrap(), first);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(key_file(&path, &Entropy::Os).unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, b"short").unwrap();
+        assert!(key_file(&path, &Entropy::Os).unwrap_err().to_string().contains("5 bytes"));
+    }
+
+    #[tokio::test]
+    async fn a_database_keeps_to_its_first_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::Sqlite::open(
+            &folder.path().join("x.db"),
+            countersign_core::time::Timestamp::default(),
+        );
+        let store = Store::Sqlite(store.unwrap());
+        vault(1).bind(&store, "a").await.unwrap();
+        vault(1).bind(&store, "a").await.unwrap();
+        assert!(matches!(vault(2).bind(&store, "b").await, Err(VaultError::OtherKey { .. })));
+    }
+}
