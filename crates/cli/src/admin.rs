@@ -156,10 +156,10 @@ fn account_row(account: &Account) -> Vec<String> {
 }
 
 fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
-    let scopes = match fields.scopes.is_empty() {
-        true => None,
-        // `--scope "a b"` means the same as `--scope a --scope b`.
-        false => Some(Scopes::from_names(fields.scopes.iter().flat_map(|scope| scope.split_whitespace()))?),
+    let scopes = if fields.scopes.is_empty() {
+        None
+    } else {
+        Some(Scopes::from_names(fields.scopes.iter().flat_map(|scope| scope.split_whitespace()))?)
     };
     let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
     Ok(ClientSettings {

@@ -26,10 +26,10 @@ pub struct Global {
     /// Configuration file; without it countersign.toml in the working directory, if there is one
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of the database and the key file (data_dir)
+    /// Folder of the database and the key file (`data_dir`)
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<String>,
-    /// Sets any configuration key, such as --set device.code_ttl=5m
+    /// Sets any configuration key, such as --set `device.code_ttl=5m`
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -86,7 +86,7 @@ pub struct ServeOptions {
     /// Address and port to listen on (server.listen)
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Issuer, and base of every URL sent out (server.public_url)
+    /// Issuer, and base of every URL sent out (`server.public_url`)
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
     /// Private address and port: health, metrics (ops.listen)
@@ -184,10 +184,10 @@ pub struct ClientFields {
     /// What people read on the confirm page
     #[arg(long, value_name = "N")]
     pub name: Option<String>,
-    /// A scope that the client may ask for; repeat for more. Without any: openid profile email offline_access
+    /// A scope that the client may ask for; repeat for more. Without any: openid profile email `offline_access`
     #[arg(long = "scope", value_name = "S")]
     pub scopes: Vec<String>,
-    /// A grant that it may use: device_code or refresh_token; repeat for more. Without any: both
+    /// A grant that it may use: `device_code` or `refresh_token`; repeat for more. Without any: both
     #[arg(long = "grant", value_name = "G")]
     pub grants: Vec<GrantType>,
     /// A resource (RFC 8707) that its tokens may be for; repeat for more. Without any: every one
@@ -196,10 +196,10 @@ pub struct ClientFields {
     /// What its access tokens are: jwt or opaque
     #[arg(long, value_name = "FORMAT")]
     pub token_format: Option<TokenFormat>,
-    /// Signature of its ID tokens: ES256, RS256 or EdDSA
+    /// Signature of its ID tokens: ES256, RS256 or `EdDSA`
     #[arg(long, value_name = "ALG")]
     pub id_token_alg: Option<SigningAlg>,
-    /// How long its codes live, in place of device.code_ttl
+    /// How long its codes live, in place of `device.code_ttl`
     #[arg(long, value_name = "D")]
     pub code_ttl: Option<Span>,
     /// How long its devices wait between polls, in place of device.interval
@@ -221,7 +221,7 @@ pub enum ClientCommand {
         /// A public client: it has no secret (the default)
         #[arg(long)]
         public: bool,
-        /// The only way in which it may prove who it is: none, client_secret_basic or client_secret_post
+        /// The only way in which it may prove who it is: none, `client_secret_basic` or `client_secret_post`
         #[arg(long, value_name = "M", conflicts_with = "public")]
         auth_method: Option<AuthMethod>,
         #[arg(long)]

@@ -11,7 +11,7 @@ const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// What `slow_down` adds where the server does not say (RFC 8628 §3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// A server that is away is asked less and less often, but at least this often.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A device code that waits for a person.
 #[derive(Debug)]

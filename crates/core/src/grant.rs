@@ -259,7 +259,7 @@ mod tests {
         let options = TokensOptions { max_age: Some(60), ..TokensOptions::default() };
         let stale = SignIn { at: START, amr: Vec::new() };
         let late = START + Duration::from_secs(61);
-        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_secs(60)));
+        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_mins(1)));
         let yes = Approval { sign_in: stale, ..approval(late) };
         assert_eq!(grant(options).approve(yes).err(), Some(Refusal::SignInTooOld));
     }

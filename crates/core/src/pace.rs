@@ -13,7 +13,7 @@ const BACK_OFF: Duration = Duration::from_secs(5);
 /// jitter. A refused poll must not become the new `last`: a client that waits one full interval
 /// gets through, however often it was refused before.
 pub fn too_soon(last: Option<Timestamp>, now: Timestamp, interval: Duration) -> bool {
-    last.is_some_and(|last| now.since(last) < interval - interval / 10)
+    last.is_some_and(|last| now.since(last) + interval / 10 < interval)
 }
 
 /// The interval that a refused client is told to keep from now on.

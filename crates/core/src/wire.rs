@@ -16,7 +16,6 @@ pub fn reveal<S: Serializer>(secret: &Plain, to: S) -> Result<S::Ok, S::Error> {
 }
 
 /// [`reveal`] for what may be absent.
-#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 pub fn reveal_option<S: Serializer>(secret: &Option<Plain>, to: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Plain::reveal).serialize(to)
 }

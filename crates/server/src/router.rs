@@ -88,14 +88,14 @@ pub fn router(app: Arc<App>) -> Router {
         routes = routes.route(&endpoint.path, endpoint.handler);
     }
     let base = app.public_url.base_path();
-    let routed = if base.is_empty() {
+    let all = if base.is_empty() {
         routes
     } else {
         // RFC 8414 §3.1 puts the well-known part before the issuer's path.
         let inserted = format!("/.well-known/oauth-authorization-server{base}");
         Router::new().nest(base, routes).route(&inserted, get(oauth::metadata::discovery))
     };
-    routed.fallback(pages::missing).layer(from_fn_with_state(app.clone(), surround)).with_state(app)
+    all.fallback(pages::missing).layer(from_fn_with_state(app.clone(), surround)).with_state(app)
 }
 
 /// The peer of the connection, put in by the listener.
@@ -127,7 +127,7 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let took = app.clock.now().since(start);
     app.metrics.request(known_method(&method), &route, status, took);
     span.in_scope(|| {
-        tracing::info!(status, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered")
+        tracing::info!(status, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
     });
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

@@ -47,8 +47,8 @@ pub enum VaultError {
 }
 
 impl Vault {
-    pub fn new(key: Zeroizing<[u8; 32]>) -> Result<Self, VaultError> {
-        let root = MacKey::new(*key);
+    pub fn new(key: &Zeroizing<[u8; 32]>) -> Result<Self, VaultError> {
+        let root = MacKey::new(**key);
         let seal =
             UnboundKey::new(&AES_256_GCM, root.derive("seal").expose()).map_err(|_| VaultError::Sealed)?;
         Ok(Self {
@@ -66,9 +66,9 @@ impl Vault {
             Some(text) => {
                 let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| VaultError::Variable)?);
                 let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| VaultError::Variable)?;
-                Self::new(Zeroizing::new(key))
+                Self::new(&Zeroizing::new(key))
             }
-            None => Self::new(key_file(file, entropy)?),
+            None => Self::new(&key_file(file, entropy)?),
         }
     }
 
@@ -199,17 +199,17 @@ mod tests {
     use super::*;
 
     fn vault(byte: u8) -> Vault {
-        Vault::new(Zeroizing::new([byte; 32])).unwrap()
+        Vault::new(&Zeroizing::new([byte; 32])).unwrap()
     }
 
     #[test]
     fn what_is_sealed_opens_only_as_it_was() {
-        let vault = vault(1);
+        let (vault, other) = (vault(1), vault(2));
         let sealed = vault.seal("key x", b"secret", &Entropy::seeded(1)).unwrap();
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
         assert_eq!(vault.open("key x", &sealed).unwrap().as_slice(), b"secret");
         assert!(vault.open("key y", &sealed).is_err());
-        assert!(super::tests::vault(2).open("key x", &sealed).is_err());
+        assert!(other.open("key x", &sealed).is_err());
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;

@@ -110,7 +110,8 @@ impl Entropy {
     }
 
     pub fn id(&self) -> Result<IdEntropy, NoEntropy> {
-        let [a, b, c, d, e, f, g, h, i, j, ..] = self.bytes()?;
-        Ok([a, b, c, d, e, f, g, h, i, j])
+        let mut id = IdEntropy::default();
+        id.iter_mut().zip(self.bytes()?).for_each(|(to, from)| *to = from);
+        Ok(id)
     }
 }

@@ -280,7 +280,7 @@ pub fn reference() -> String {
         };
         let twin = if setting.secret { " (secret: also as a file, see below)" } else { "" };
         let (key, variable, meaning) = (setting.key, sources::variable(setting.key), setting.meaning);
-        page.push_str(&format!("| `{key}` | `{variable}` | {default} | {meaning}{twin} |\n"));
+        page.extend([format!("| `{key}` | `{variable}` | {default} | {meaning}{twin} |\n")]);
     }
     page.push_str(
         "\nA key that holds a secret can also be given as a file: `database.url_file = \"/run/secrets/url\"` reads \

@@ -77,7 +77,9 @@ async fn redeem(
     if let Some(other) = resources.iter().find(|resource| !ask.options.resources.contains(resource)) {
         return Ok(Some(Polled::Target(other.clone())));
     }
-    let enabled = accounts::by_id(&app.store, approval.by).await?.filter(|account| account.is_enabled());
+    let enabled = accounts::by_id(&app.store, approval.by)
+        .await?
+        .filter(countersign_core::account::Account::is_enabled);
     if enabled.is_none() {
         // For good: whoever is enabled again must approve again.
         let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;

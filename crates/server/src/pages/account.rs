@@ -56,12 +56,6 @@ struct AccountPage {
     said: Option<&'static str>,
 }
 
-impl AccountPage {
-    const fn title_key(&self) -> &'static str {
-        "account-title"
-    }
-}
-
 /// Ended devices that are shown; the newest come first.
 const ENDED: usize = 20;
 

@@ -17,8 +17,11 @@ const ICON: &str = include_str!("../../assets/icon.svg");
 /// The name changes with the content, so that caches may keep it for good.
 pub fn style_name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
-        let digest: String =
-            Digest::of(STYLE).as_bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = Digest::of(STYLE)
+            .as_bytes()
+            .iter()
+            .take(6)
+            .fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
         format!("style.{digest}.css")
     });
     &NAME

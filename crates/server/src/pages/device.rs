@@ -32,12 +32,6 @@ struct CodePage {
     wrong: bool,
 }
 
-impl CodePage {
-    const fn title_key(&self) -> &'static str {
-        "device-title"
-    }
-}
-
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct ConfirmPage {
@@ -52,12 +46,6 @@ struct ConfirmPage {
     user_agent: String,
     ticket: String,
     own_missing: bool,
-}
-
-impl ConfirmPage {
-    const fn title_key(&self) -> &'static str {
-        "confirm-title"
-    }
 }
 
 /// Shows the code box. A code in the link is filled in and never submitted.

@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use countersign_core::code::UserCode;
 use countersign_core::secret::Plain;
+use countersign_core::time::Timestamp;
 
 use super::browser::{Browser, bake};
 use super::{Outcome, Page, PageError, get, post, redirect, render};
@@ -75,55 +76,50 @@ struct LoginPage<'a> {
     next: &'a str,
     code: &'a str,
     username: String,
-    for_device: bool,
-    again: bool,
-    signed_out: bool,
-    wrong: bool,
+    notice: Notice,
 }
 
-impl LoginPage<'_> {
-    const fn title_key(&self) -> &'static str {
-        "login-title"
-    }
+/// What stands above the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notice {
+    None,
+    Lead,
+    Again,
+    SignedOut,
+    Wrong,
 }
 
 pub async fn login(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, show).await
 }
 
-async fn show(app: &App, parts: &Parts, browser: &Browser, _: countersign_core::time::Timestamp) -> Outcome {
+async fn show(app: &App, parts: &Parts, browser: &Browser, _: Timestamp) -> Outcome {
     let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
     let next = Next::read(&query);
     let again = query.one("again").is_some();
-    if let Some(account) = browser.account() {
-        if !again {
-            return redirect(app, &next.path(app));
-        }
-        let username = account.name.to_string();
-        return form(app, browser, &next, StatusCode::OK, |page| LoginPage { username, again, ..page });
-    }
-    let signed_out = query.one("signed_out").is_some();
-    form(app, browser, &next, StatusCode::OK, |page| LoginPage { signed_out, again, ..page })
+    let username = match browser.account() {
+        Some(_) if !again => return redirect(app, &next.path(app)),
+        account => account.map_or_else(String::new, |account| account.name.to_string()),
+    };
+    let notice = match next {
+        _ if again => Notice::Again,
+        _ if query.one("signed_out").is_some() => Notice::SignedOut,
+        Next::Device { .. } => Notice::Lead,
+        Next::Account => Notice::None,
+    };
+    form(app, browser, &next, StatusCode::OK, username, notice)
 }
 
-fn form<'a>(
+fn form(
     app: &App,
     browser: &Browser,
-    next: &'a Next,
+    next: &Next,
     status: StatusCode,
-    with: impl FnOnce(LoginPage<'a>) -> LoginPage<'a>,
+    username: String,
+    notice: Notice,
 ) -> Outcome {
-    let plain = LoginPage {
-        page: Page::new(app, browser),
-        next: next.name(),
-        code: next.code(),
-        username: String::new(),
-        for_device: matches!(next, Next::Device { .. }),
-        again: false,
-        signed_out: false,
-        wrong: false,
-    };
-    render(status, &with(plain))
+    let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    render(status, &LoginPage { page, next: name, code, username, notice })
 }
 
 pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -143,11 +139,7 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
                 }
                 Ok(response)
             }
-            SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, |page| LoginPage {
-                username,
-                wrong: true,
-                ..page
-            }),
+            SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, username, Notice::Wrong),
             SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
             SignedIn::Busy => Err(PageError::Busy),
         }
@@ -159,12 +151,6 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
 #[template(path = "logout.html")]
 struct LogoutPage {
     page: Page,
-}
-
-impl LogoutPage {
-    const fn title_key(&self) -> &'static str {
-        "logout-title"
-    }
 }
 
 /// A link to sign out asks first: only a form of ours may end a session.

@@ -93,12 +93,6 @@ struct ResultPage<'a> {
     undo: Option<String>,
 }
 
-impl ResultPage<'_> {
-    const fn title_key(&self) -> &str {
-        self.title
-    }
-}
-
 /// A GET handler's frame: loads the browser, runs `inner`, turns errors into pages.
 async fn get<F>(app: Arc<App>, parts: Parts, inner: F) -> Response
 where
@@ -141,7 +135,7 @@ where
 fn finish(app: &App, parts: &Parts, browser: &Browser, outcome: Outcome) -> Response {
     let mut response = match outcome {
         Ok(response) => response,
-        Err(error) => error_page(app, parts, browser, error),
+        Err(error) => error_page(app, parts, browser, &error),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -164,9 +158,9 @@ fn render(status: StatusCode, template: &impl Template) -> Outcome {
     Ok((status, Html(html)).into_response())
 }
 
-fn error_page(app: &App, parts: &Parts, browser: &Browser, error: PageError) -> Response {
+fn error_page(app: &App, parts: &Parts, browser: &Browser, error: &PageError) -> Response {
     let page = Page::new(app, browser);
-    let (status, title, text) = match &error {
+    let (status, title, text) = match error {
         PageError::Form(bad) => {
             let status = match bad {
                 BadForm::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -190,7 +184,7 @@ fn error_page(app: &App, parts: &Parts, browser: &Browser, error: PageError) -> 
         }
     };
     let wait = match error {
-        PageError::Limited(wait) => Some(ceil_secs(wait)),
+        PageError::Limited(wait) => Some(ceil_secs(*wait)),
         PageError::Busy => Some(5),
         PageError::Form(_) | PageError::Forged | PageError::Missing | PageError::Fault(_) => None,
     };

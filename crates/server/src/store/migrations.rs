@@ -6,6 +6,7 @@ use super::{Result, Store, StoreError, statements};
 pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_oauth_door.sql")];
 
 /// What this program needs.
+#[expect(clippy::cast_possible_wrap, reason = "there are few migrations")]
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 pub const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";
