@@ -1,0 +1,90 @@
+//! Whatever is sent, the answer is the one that the interface names, and never a 5xx.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::{Reply, Server, server};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const ENDPOINTS: [&str; 4] =
+    ["/oauth2/v1/device_authorization", "/oauth2/v1/token", "/oauth2/v1/introspect", "/oauth2/v1/revoke"];
+
+async fn raw(server: &Server, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+    let request = server.http.post(server.url(path)).header("content-type", content_type).body(body);
+    Reply::of(request.send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn bad_forms_are_invalid_requests() {
+    let server = server().await;
+    for path in ENDPOINTS {
+        raw(&server, path, "application/json", "{}").await.refused(400, "invalid_request");
+        raw(&server, path, "text/plain", "client_id=tv").await.refused(400, "invalid_request");
+        raw(&server, path, FORM, "client_id=tv&client_id=tv").await.refused(400, "invalid_request");
+        raw(&server, path, FORM, "client_id=%ff").await.refused(400, "invalid_request");
+        raw(&server, path, FORM, vec![b'a', b'=', 0xFF]).await.refused(400, "invalid_request");
+        raw(&server, path, FORM, "client_id=tv%00").await.refused(400, "invalid_request");
+        raw(&server, path, FORM, vec![b'a'; 64 * 1024 + 1]).await.refused(413, "invalid_request");
+    }
+    raw(&server, ENDPOINTS[0], "Application/X-WWW-Form-URLencoded; charset=UTF-8", "client_id=tv").await.ok();
+}
+
+#[tokio::test]
+async fn pages_bound_their_forms_as_well() {
+    let server = server().await;
+    for path in ["/login", "/device", "/account", "/logout"] {
+        assert_eq!(raw(&server, path, FORM, vec![b'a'; 64 * 1024 + 1]).await.status, 413, "{path}");
+        assert_eq!(raw(&server, path, FORM, "a=%ff").await.status, 400, "{path}");
+        assert_eq!(raw(&server, path, "application/json", "{}").await.status, 400, "{path}");
+    }
+    assert_eq!(server.get("/device?user_code=%ff").await.status, 400);
+    assert_eq!(server.get("/nothing/here").await.status, 404);
+    let method = server.http.delete(server.url("/oauth2/v1/token")).send().await.unwrap();
+    assert_eq!((method.status().as_u16(), &method.headers()["allow"]), (405, &"POST".parse().unwrap()));
+}
+
+fn exchange(server: &Server, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.running.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    // The server may close while we are still writing; what it said counts.
+    drop(stream.read_to_string(&mut answer));
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn huge_heads_are_refused() {
+    let server = server().await;
+    let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Big: {}\r\n\r\n", "a".repeat(17 * 1024));
+    let answer = tokio::task::block_in_place(|| exchange(&server, huge.as_bytes()));
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let fits = format!(
+        "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Big: {}\r\n\r\n",
+        "a".repeat(12 * 1024)
+    );
+    let answer = tokio::task::block_in_place(|| exchange(&server, fits.as_bytes()));
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_senders_are_cut_off() {
+    let server = server().await;
+    // The rest of the head never comes: the connection ends by itself, ten seconds later.
+    let answer = tokio::task::block_in_place(|| exchange(&server, b"GET / HTTP/1.1\r\nHost: x\r\n"));
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_answer_has_the_protecting_headers() {
+    let server = server().await;
+    for path in ["/login", "/nothing", "/oauth2/v1/jwks"] {
+        let reply = server.get(path).await;
+        let csp = reply.headers["content-security-policy"].to_str().unwrap();
+        assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'"), "{csp}");
+        assert!(!csp.contains("unsafe"), "{csp}");
+        assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+        assert!(reply.headers.contains_key("x-request-id"));
+    }
+}

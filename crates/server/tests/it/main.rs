@@ -1,0 +1,14 @@
+//! Drives the real router over HTTP, against a real store, with a clock that the tests move.
+
+mod bounds;
+mod client_authentication;
+mod limits;
+mod ops;
+mod pages;
+mod polling;
+mod redemption;
+mod refresh;
+mod retention;
+mod support;
+mod tokens;
+mod unauthorized;

@@ -1,0 +1,75 @@
+//! The private listener.
+
+use crate::support::{Server, server};
+
+async fn ops(server: &Server, path: &str) -> (u16, String) {
+    let response = server.http.get(server.ops(path)).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn it_lives_and_is_ready_under_every_name() {
+    let server = server().await;
+    for prefix in ["", "/admin/v1", "/admin/api/v1"] {
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(
+                ops(&server, &format!("{prefix}{path}")).await,
+                (200, "{\"status\":\"ok\"}".to_owned())
+            );
+        }
+    }
+    assert_eq!(server.get("/livez").await.status, 404, "the public listener knows nothing of it");
+}
+
+#[tokio::test]
+async fn it_is_not_ready_without_its_schema_or_keys() {
+    let server = server().await;
+    let database = server.database();
+    database.execute_batch("UPDATE schema_migration SET version = 0").unwrap();
+    assert_eq!(ops(&server, "/readyz").await.0, 503);
+    database.execute_batch("UPDATE schema_migration SET version = 1").unwrap();
+    database.execute_batch("DELETE FROM signing_key").unwrap();
+    server.pass(1);
+    let (status, text) = ops(&server, "/readyz").await;
+    assert!(status == 503 && text.contains("signing keys"), "{text}");
+    assert_eq!(ops(&server, "/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn metrics_tell_what_became_of_grants() {
+    let server = server().await;
+    let (one, two, three) =
+        (server.ask("tv", "").await, server.ask("tv", "").await, server.ask("tv", "").await);
+    let mut browser = server.signed_in("alice").await;
+    server.pass(12);
+    browser.approve(&one).await;
+    browser.deny(&two).await;
+    server.poll(&one).await.ok();
+    server.pass(1800);
+    countersign_server::sweep::once(&server.running.app, server.now()).await.unwrap();
+    countersign_server::sweep::once(&server.running.app, server.now()).await.unwrap();
+    server.poll(&three).await.refused(400, "expired_token");
+    let (status, text) = ops(&server, "/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        "countersign_grants_total{door=\"oauth\",state=\"asked\"} 3",
+        "countersign_grants_total{door=\"oauth\",state=\"opened\"} 2",
+        "countersign_grants_total{door=\"oauth\",state=\"approved\"} 1",
+        "countersign_grants_total{door=\"oauth\",state=\"denied\"} 1",
+        "countersign_grants_total{door=\"oauth\",state=\"redeemed\"} 1",
+        "countersign_grants_total{door=\"oauth\",state=\"expired\"} 1",
+        "countersign_approval_seconds_sum 12.0",
+        "countersign_http_requests_total{method=\"POST\",route=\"/oauth2/v1/token\",status=\"400\"} 1",
+    ] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn it_stops_when_asked() {
+    let server = server().await;
+    let response = server.http.post(server.ops("/shutdown")).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 202);
+    server.running.stopped().await;
+    server.running.shutdown().await;
+}
