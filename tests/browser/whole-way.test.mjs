@@ -109,13 +109,16 @@ test('“this wasn’t me” before the device collected', () => inBrowser(async
   const device = await newDevice(server, television);
   await openConfirm(page, device, 'ada');
   await approve(page);
+  const grant = await page.locator('[name=grant]').inputValue();
   await page.getByRole('button', { name: 'This wasn’t me' }).click();
   await seesHeading(page, 'Undone');
   assert.equal(await pollError(device), 'access_denied');
 
-  await page.goBack();
-  await page.getByRole('button', { name: 'This wasn’t me' }).click();
-  await seesHeading(page, 'Nothing to undo');
+  const ada = await newPerson(server, 'ada');
+  const box = await ada.open('/device');
+  const again = await ada.submit('/device', box.html, 'user_code', { undo: 'undo', grant });
+  assert.equal(again.status, 404);
+  assert.match(again.html, /Nothing to undo/);
 }));
 
 test('a code typed by hand, however it is written', () => inBrowser(async (page) => {
@@ -149,6 +152,7 @@ async function showsFocus(page) {
 /** From the link to the confirm page without a pointer. */
 async function typeToConfirm(page, device) {
   await page.goto(device.verification_uri_complete);
+  await page.locator('#username:focus').waitFor();
   await page.keyboard.type('ada');
   await page.keyboard.press('Tab');
   await page.keyboard.type(PASSWORD);

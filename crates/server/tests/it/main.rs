@@ -1,5 +1,13 @@
 //! Drives the real router over HTTP, against a real store, with a clock that the tests move.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod bounds;
 mod client_authentication;
 mod limits;

@@ -55,8 +55,7 @@ async fn case_spaces_and_dashes_do_not_matter() {
     let device = server.ask("tv", "openid").await;
     let mut browser = server.signed_in("alice").await;
     let bare = device.user_code.replace('-', "").to_lowercase();
-    for typed in
-        [bare.clone(), format!(" {bare} "), bare.chars().map(|symbol| format!("{symbol}-")).collect()]
+    for typed in [bare.clone(), format!(" {bare} "), bare.chars().flat_map(|symbol| [symbol, '-']).collect()]
     {
         browser.enter(&typed).await;
         browser.expect(200, "Connect this device?");

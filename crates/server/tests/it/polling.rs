@@ -128,7 +128,7 @@ async fn a_client_without_the_grant_hears_so_after_it_was_authenticated() {
 async fn a_client_may_have_its_own_pace_and_lifetime() {
     let server = server().await;
     let settings = countersign_server::flow::clients::ClientSettings {
-        code_ttl: Some(std::time::Duration::from_secs(60)),
+        code_ttl: Some(std::time::Duration::from_mins(1)),
         interval: Some(std::time::Duration::from_secs(1)),
         ..Default::default()
     };

@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::support::{server, text};
 
+const DAY: u64 = 86_400;
+
 fn refresh_token(tokens: &Value) -> &str {
     text(tokens, "refresh_token")
 }
@@ -104,7 +106,6 @@ async fn a_refresh_may_ask_for_less_and_never_for_more() {
 #[tokio::test]
 async fn an_idle_token_and_an_old_family_end() {
     let server = server().await;
-    const DAY: u64 = 86_400;
     let idle = server.login("tv", "openid").await;
     let mut busy = server.login("tv", "openid").await;
     server.pass(14 * DAY - 1);

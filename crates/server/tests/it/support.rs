@@ -214,7 +214,7 @@ async fn boot(folder: &std::path::Path, settings: &[(&str, &str)], clock: Clock)
     for (key, value) in basics.iter().chain(settings) {
         match value.strip_prefix("list:") {
             Some(items) => {
-                sources.put(key, Setting::Many(items.split(',').map(str::to_owned).collect()), "test")
+                sources.put(key, Setting::Many(items.split(',').map(str::to_owned).collect()), "test");
             }
             None => sources.put(key, Setting::One((*value).to_owned()), "test"),
         }
@@ -224,6 +224,7 @@ async fn boot(folder: &std::path::Path, settings: &[(&str, &str)], clock: Clock)
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "these are the names on the wire")]
 pub struct Device {
     pub client: String,
     pub device_code: String,

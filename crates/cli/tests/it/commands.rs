@@ -1,0 +1,162 @@
+//! What operators type.
+
+use crate::process::{Server, add_user, failure, json, run, run_with_input, stdout};
+
+fn data(args: &[&str]) -> Vec<&'static str> {
+    let args: Vec<&'static str> =
+        args.iter().map(|arg| &*Box::leak((*arg).to_owned().into_boxed_str())).collect();
+    [vec!["--data-dir", "data"], args].concat()
+}
+
+#[test]
+fn people_are_added_listed_locked_out_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| run(folder.path(), &data(args));
+    let made =
+        json(&run(&["user", "add", "Bob", "--full-name", "Bob B", "--tier", "pro", "--admin", "--json"]));
+    assert_eq!((&made["name"], &made["tier"], &made["admin"]), (&"bob".into(), &"pro".into(), &true.into()));
+    assert!(made["password"].as_str().is_some_and(|password| password.len() == 20), "{made}");
+    assert!(add_user(folder.path(), "alice").get("password").is_none());
+    let (code, error) = failure(&run(&["user", "add", "BOB"]));
+    assert!(code == Some(1) && error.contains("there is a user `bob` already"), "{error}");
+    let (code, error) = failure(&run(&["user", "add", "two words"]));
+    assert!(code == Some(2) && error.contains("hint:"), "{error}");
+    let short =
+        run_with_input(folder.path(), &data(&["user", "password", "bob", "--password-stdin"]), "short\n");
+    assert!(failure(&short).1.contains("8 to 1024"));
+    stdout(&run(&["user", "disable", "bob"]));
+    assert_eq!(failure(&run(&["user", "disable", "bob"])).0, Some(1));
+    let all = json(&run(&["user", "list", "--json"]));
+    assert_eq!((&all[0]["name"], &all[1]["status"]), (&"alice".into(), &"disabled".into()));
+    assert!(stdout(&run(&["user", "list"])).contains("bob"));
+    stdout(&run(&["user", "enable", "bob"]));
+    stdout(&run(&["user", "remove", "bob"]));
+    let (code, error) = failure(&run(&["user", "remove", "bob"]));
+    assert!(code == Some(1) && error.contains("no user `bob`"), "{error}");
+}
+
+#[test]
+fn clients_are_added_shown_edited_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| run(folder.path(), &data(args));
+    let add = [
+        "client", "add", "--id", "api", "--name", "API", "--secret", "--scope", "openid", "--scope", "a b",
+        "--json",
+    ];
+    let added = json(&run(&add));
+    assert_eq!(added["client_id"], "api");
+    assert!(added["client_secret"].as_str().is_some_and(|secret| secret.starts_with("cs_cs_")));
+    assert_eq!(added["scopes"], serde_json::json!(["openid", "a", "b"]));
+    assert!(json(&run(&["client", "show", "api", "--json"])).get("client_secret").is_none());
+    let rotated = json(&run(&["client", "rotate-secret", "api", "--json"]));
+    assert_ne!(rotated["client_secret"], added["client_secret"]);
+    let edited = json(&run(&[
+        "client",
+        "edit",
+        "api",
+        "--name",
+        "New",
+        "--code-ttl",
+        "5m",
+        "--grant",
+        "device_code",
+        "--json",
+    ]));
+    assert_eq!((&edited["name"], &edited["code_ttl"]), (&"New".into(), &"5m".into()));
+    assert_eq!(edited["grants"], serde_json::json!(["urn:ietf:params:oauth:grant-type:device_code"]));
+    let ids: Vec<_> = json(&run(&["client", "list", "--json"]))
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["client_id"].clone())
+        .collect();
+    assert_eq!(ids, ["api", "countersign-cli"]);
+    stdout(&run(&["client", "remove", "api"]));
+    for (args, code, words) in [
+        (vec!["client", "show", "api"], 1, "no client `api`"),
+        (vec!["client", "rotate-secret", "countersign-cli"], 1, "no secret"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--grant", "password"], 2, "device_code"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--resource", "nope"], 1, "absolute URI"),
+        (vec!["client", "add", "--id", "x"], 1, "a client has a name"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--secret", "--public"], 2, "cannot be used with"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--interval", "1500ms"], 1, "whole seconds"),
+    ] {
+        let (got, error) = failure(&run(&args));
+        assert!(got == Some(code) && error.contains(words), "{args:?}: {got:?} {error}");
+    }
+}
+
+#[test]
+fn keys_are_listed_and_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| run(folder.path(), &data(args));
+    let before = json(&run(&["key", "list", "--json"]));
+    assert_eq!(before.as_array().unwrap().len(), 4);
+    let after = json(&run(&["key", "rotate", "--json"]));
+    let stages = |alg: &str| {
+        let keys = after.as_array().unwrap().iter().filter(|key| key["alg"] == alg);
+        let mut stages: Vec<_> = keys.map(|key| key["stage"].as_str().unwrap().to_owned()).collect();
+        stages.sort();
+        stages
+    };
+    assert_eq!(
+        (stages("ES256"), stages("RS256")),
+        (stages("RS256"), ["current", "next", "retired"].iter().map(ToString::to_string).collect())
+    );
+}
+
+#[test]
+fn the_configuration_is_shown_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("countersign.toml"), "[device]\ncode_ttl = \"7m\"\n").unwrap();
+    std::fs::write(folder.path().join("other.toml"), "[device]\ncode_tll = \"7m\"\n").unwrap();
+    let run = |args: &[&str]| run(folder.path(), args);
+    assert!(stdout(&run(&["config", "check"])).contains("good"));
+    let shown = json(&run(&["config", "show", "--json"]));
+    let ttl = shown.as_array().unwrap().iter().find(|row| row["key"] == "device.code_ttl").unwrap();
+    assert_eq!((&ttl["value"], &ttl["origin"]), (&"7m".into(), &"countersign.toml".into()));
+    for args in [["--config", "other.toml", "config", "check"], ["config", "check", "--config", "other.toml"]]
+    {
+        let (code, error) = failure(&run(&args));
+        assert!(code == Some(2) && error.contains("did you mean device.code_ttl?"), "{error}");
+    }
+    let (code, error) =
+        failure(&run(&["config", "check", "--set", "server.public_url=http://login.example.com"]));
+    assert!(code == Some(2) && error.contains("plain http is refused"), "{error}");
+    let (code, error) = failure(&run(&["serve", "--config", "missing.toml"]));
+    assert!(code == Some(1) && error.contains("missing.toml"), "{error}");
+}
+
+#[test]
+fn completions_and_manual_come_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&run(folder.path(), &["completions", shell])).contains("countersign"));
+    }
+    assert!(stdout(&run(folder.path(), &["man"])).contains(".TH countersign"));
+    assert_eq!(failure(&run(folder.path(), &["nonsense"])).0, Some(2));
+    assert!(stdout(&run(folder.path(), &["--data-dir", "data", "migrate"])).contains("up to date"));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = crate::process::countersign(folder.path()).args(["completions", "bash"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn what_cannot_be_served_is_said_with_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let taken = server.url.rsplit(':').next().unwrap().to_owned();
+    let listen = format!("127.0.0.1:{taken}");
+    let (code, error) = failure(&run(folder.path(), &data(&["serve", "--listen", &listen])));
+    assert!(code == Some(1) && error.contains("server.listen"), "{error}");
+    drop(server);
+    std::fs::write(folder.path().join("data/secret.key"), [7; 32]).unwrap();
+    let (code, error) = failure(&run(folder.path(), &data(&["serve", "--listen", "127.0.0.1:0"])));
+    assert!(code == Some(1) && error.contains("another key"), "{error}");
+}

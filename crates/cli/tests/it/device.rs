@@ -1,0 +1,139 @@
+//! What devices do: demo, login, whoami, token, logout.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use crate::process::{PASSWORD, Person, Server, add_user, countersign, failure, json, run, stdout};
+
+#[test]
+fn the_demo_walks_the_whole_way_and_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["demo", "--approve"]);
+    let said = stdout(&output);
+    assert!(said.contains("access token   verified") && said.contains("ID token       verified"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing behind");
+}
+
+/// Runs `login`, decides with the code that it shows, and returns what it said at the end.
+async fn login(folder: &Path, server: &Server, decision: &str) -> std::process::Output {
+    let mut child = countersign(folder)
+        .args(["login", "--server", &server.url, "--credentials", "kept/credentials.json"])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let code = loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "login ended early");
+        if let Some((_, code)) = line.split_once("and enter ") {
+            break code.trim().to_owned();
+        }
+    };
+    Person::sign_in(&server.url, "alice").await.decide(&code, decision).await;
+    let mut rest = Vec::new();
+    lines.read_to_end(&mut rest).unwrap();
+    let mut output = child.wait_with_output().unwrap();
+    output.stderr = rest;
+    output
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_logs_in_is_known_refreshes_and_logs_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--set", "tokens.access_ttl=20s"]);
+    add_user(folder.path(), "alice");
+    let said = stdout(&login(folder.path(), &server, "approve").await);
+    assert!(said.contains("as alice") && said.contains("kept/credentials.json"), "{said}");
+    let file = folder.path().join("kept/credentials.json");
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let run =
+        |args: &[&str]| run(folder.path(), &[args, &["--credentials", "kept/credentials.json"]].concat());
+    assert!(stdout(&run(&["whoami"])).starts_with("alice (a@example.com) at http://localhost:"));
+    assert_eq!(json(&run(&["whoami", "--json"]))["preferred_username"], "alice");
+    // With 20 seconds to live it counts as stale, so every call rotates the refresh token.
+    let (one, two) = (stdout(&run(&["token"])), stdout(&run(&["token"])));
+    assert!(one.matches('.').count() == 2 && one != two);
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(stdout(&run(&["logout"])).contains("Logged out"));
+    assert_eq!(failure(&run(&["whoami"])).0, Some(1));
+    assert!(failure(&run(&["token"])).1.contains("hint: run `countersign login"));
+    std::fs::write(&file, kept).unwrap();
+    let (code, error) = failure(&run(&["token"]));
+    assert!(code == Some(1) && error.contains("invalid_grant"), "the server forgot it too: {error}");
+    let devices =
+        json(&crate::process::run(folder.path(), &["--data-dir", "data", "device", "list", "--json"]));
+    let device = &devices[0];
+    assert_eq!(
+        (&device["door"], &device["user"], &device["status"]),
+        (&"oauth".into(), &"alice".into(), &"revoked".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_disconnects_a_device_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    add_user(folder.path(), "alice");
+    stdout(&login(folder.path(), &server, "approve").await);
+    let operator = |args: &[&str]| run(folder.path(), &[&["--data-dir", "data"], args].concat());
+    let id = json(&operator(&["device", "list", "--json"]))[0]["id"].as_str().unwrap().to_owned();
+    assert!(stdout(&operator(&["device", "revoke", &id])).contains("Disconnected"));
+    assert_eq!(failure(&operator(&["device", "revoke", &id])).0, Some(1));
+    let (code, error) = failure(&run(folder.path(), &["whoami", "--credentials", "kept/credentials.json"]));
+    assert!(code == Some(1) && error.contains("invalid_token") && error.contains("hint:"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denial_is_exit_code_3_and_an_expiry_4() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    add_user(folder.path(), "alice");
+    let (code, error) = failure(&login(folder.path(), &server, "deny").await);
+    assert!(code == Some(3) && error.contains("denied"), "{error}");
+    let args =
+        ["--data-dir", "data", "client", "add", "--id", "brief", "--name", "Brief", "--code-ttl", "1s"];
+    stdout(&run(folder.path(), &args));
+    let (code, error) =
+        failure(&run(folder.path(), &["login", "--server", &server.url, "--client-id", "brief"]));
+    assert!(code == Some(4) && error.contains("expired") && error.contains("hint:"), "{error}");
+    let (code, error) =
+        failure(&run(folder.path(), &["login", "--server", &server.url, "--client-id", "nobody"]));
+    assert!(code == Some(1) && error.contains("invalid_client"), "{error}");
+    let (code, error) = failure(&run(folder.path(), &["login", "--server", "http://127.0.0.1:1"]));
+    assert!(code == Some(1) && error.contains("cannot reach"), "{error}");
+    let other_name = server.url.replace("localhost", "127.0.0.1");
+    let (code, error) = failure(&run(folder.path(), &["login", "--server", &other_name]));
+    assert!(code == Some(1) && error.contains("it calls itself"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_secret_stands_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--set", "log.level=trace"]);
+    add_user(folder.path(), "alice");
+    let asked = crate::process::ask(&server.url).await;
+    let mut person = Person::sign_in(&server.url, "alice").await;
+    person.decide(asked["user_code"].as_str().unwrap(), "approve").await;
+    let (_, tokens) = crate::process::poll(&server.url, &asked).await;
+    let (_, more) = crate::process::refresh(&server.url, tokens["refresh_token"].as_str().unwrap()).await;
+    let link = reqwest::get(asked["verification_uri_complete"].as_str().unwrap()).await.unwrap();
+    assert!(link.status().is_success());
+    let cookie = person.cookie.split_once('=').unwrap().1.to_owned();
+    let mut secrets = vec![PASSWORD.to_owned(), cookie];
+    for (json, fields) in [
+        (&asked, &["device_code", "user_code"][..]),
+        (&tokens, &["access_token", "refresh_token", "id_token"]),
+        (&more, &["access_token", "refresh_token", "id_token"]),
+    ] {
+        secrets.extend(fields.iter().map(|field| json[field].as_str().unwrap().to_owned()));
+    }
+    secrets.push(asked["user_code"].as_str().unwrap().replace('-', ""));
+    let (code, log) = server.terminate();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("/oauth2/v1/token") && log.contains("\"status\":200"), "it does log: {log}");
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{secret} stands in the log");
+    }
+}

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import axe from 'axe-core';
+
+import {
+  approve, approveButton, denyButton, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
+  ownDevice, Person, seesHeading, signIn, startServer, until, watchedPage,
+} from './support.mjs';
+
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'];
+const SCHEMES = ['light', 'dark'];
+const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 900 }];
+const NARROWEST = 320;
+
+let server, browser, television, wordy;
+
+before(async () => {
+  server = await startServer();
+  browser = await launchBrowser();
+  for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy']) server.addUser(name);
+  server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
+  television = server.addPublicClient('television', 'Living-room television');
+  wordy = server.addPublicClient(
+    'wordy', `Donaudampfschifffahrts${'gesellschafts'.repeat(3)}kapitän`,
+    '--scope', 'openid', '--scope', `https://example.org/${'measurements/'.repeat(5)}read`,
+  );
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function audit(page) {
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.addScriptTag({ content: axe.source });
+  const { violations } = await page.evaluate((tags) => globalThis.axe.run({ runOnly: tags }), TAGS);
+  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html }) => `${id}: ${help}: ${html}`));
+}
+
+const folder = process.env.SCREENSHOTS;
+if (folder) mkdirSync(folder, { recursive: true });
+
+async function hold(page, name) {
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    for (const size of SIZES) {
+      await page.setViewportSize(size);
+      const view = `${name}-${colorScheme}-${size.width}`;
+      if (folder) await page.screenshot({ path: join(folder, `${view}.png`), fullPage: true });
+      assert.deepEqual(await audit(page), [], view);
+    }
+  }
+  await page.setViewportSize({ width: NARROWEST, height: 800 });
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= NARROWEST, `${name} is ${width} px wide in a window of ${NARROWEST} px`);
+}
+
+/** Leads a browser to one page and holds that page against the rules. */
+function pageTest(name, lead) {
+  test(name, async () => {
+    const { page, close } = await watchedPage(browser, server, { bypassCSP: true });
+    await lead(page);
+    await hold(page, name.replaceAll(' ', '-'));
+    await close();
+  });
+}
+
+pageTest('login', async (page) => {
+  await page.goto('/login?next=account');
+  await seesHeading(page, 'Sign in');
+});
+
+pageTest('login for a device', async (page) => {
+  await page.goto('/device');
+  await page.getByText('Sign in to connect a device.').waitFor();
+});
+
+pageTest('login wrong', async (page) => {
+  await page.goto('/login');
+  await signIn(page, 'nobody-of-that-name');
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('login again', async (page) => {
+  await openSignedIn(page, '/account', 'ada');
+  const device = await newDevice(server, television, { prompt: 'login' });
+  await page.goto(device.verification_uri_complete);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('Please sign in again').waitFor();
+});
+
+pageTest('too many attempts', async (page) => {
+  const guesser = new Person(server);
+  await until('there were too many', async () => (await guesser.signIn('nobody-at-all')).status === 429);
+  await page.goto('/login');
+  await signIn(page, 'nobody-at-all');
+  await seesHeading(page, 'Too many attempts');
+});
+
+pageTest('signed out', async (page) => {
+  await openSignedIn(page, '/account', 'ada');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByText('You are signed out.').waitFor();
+});
+
+pageTest('logout', async (page) => {
+  await openSignedIn(page, '/account', 'ada');
+  await page.goto('/logout');
+  await seesHeading(page, 'Sign out?');
+});
+
+pageTest('device', (page) => openSignedIn(page, '/device', 'ada'));
+
+pageTest('device prefilled', async (page) => {
+  const device = await newDevice(server, television);
+  await openSignedIn(page, device.verification_uri_complete, 'ada');
+  await page.getByText('This code came with a link.').waitFor();
+});
+
+pageTest('device wrong', async (page) => {
+  await openSignedIn(page, '/device', 'ada');
+  await enterCode(page, 'AAAA-AAAA');
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('confirm', async (page) => openConfirm(page, await newDevice(server, television), 'ada'));
+
+pageTest('confirm without the tick', async (page) => {
+  await openConfirm(page, await newDevice(server, television), 'ada');
+  await approveButton(page).click();
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('confirm for somebody else', async (page) => {
+  await openConfirm(page, await newDevice(server, television, { login_hint: 'grace' }), 'ada');
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('confirm with long words', async (page) => {
+  const device = await newDevice(server, wordy, { scope: '' });
+  await openConfirm(page, device, 'annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
+});
+
+pageTest('approved', async (page) => {
+  await openConfirm(page, await newDevice(server, television), 'ada');
+  await approve(page);
+});
+
+pageTest('denied', async (page) => {
+  await openConfirm(page, await newDevice(server, television), 'ada');
+  await denyButton(page).click();
+  await seesHeading(page, 'Request denied');
+});
+
+pageTest('undone', async (page) => {
+  await openConfirm(page, await newDevice(server, television), 'ada');
+  await approve(page);
+  await page.getByRole('button', { name: 'This wasn’t me' }).click();
+  await seesHeading(page, 'Undone');
+});
+
+pageTest('late', async (page) => {
+  const device = await newDevice(server, television);
+  await openConfirm(page, device, 'ada');
+  await (await newPerson(server, 'ada')).decide(device.user_code, 'deny');
+  await ownDevice(page).check();
+  await approveButton(page).click();
+  await seesHeading(page, 'Too late');
+});
+
+async function connect(username, client, times) {
+  const person = await newPerson(server, username);
+  for (let made = 0; made < times; made += 1) {
+    const device = await newDevice(server, client, { scope: '' });
+    await person.decide(device.user_code, 'approve');
+    assert.equal((await device.poll()).status, 200);
+  }
+}
+
+pageTest('account with nothing', (page) => openSignedIn(page, '/account', 'grace'));
+
+pageTest('account with one', async (page) => {
+  await connect('mary', television, 1);
+  await openSignedIn(page, '/account', 'mary');
+  await page.getByRole('heading', { name: 'Living-room television' }).waitFor();
+});
+
+pageTest('account with several', async (page) => {
+  await connect('rosa', television, 2);
+  await connect('rosa', wordy, 1);
+  await openSignedIn(page, '/account', 'rosa');
+  await page.getByRole('button', { name: 'Disconnect everything' }).waitFor();
+});
+
+pageTest('account after disconnecting', async (page) => {
+  await connect('emmy', television, 3);
+  await openSignedIn(page, '/account', 'emmy');
+  await page.getByRole('button', { name: /^Disconnect Living-room/ }).first().click();
+  await page.getByRole('status').waitFor();
+  await page.getByText('No longer connected').click();
+});
+
+pageTest('not found', async (page) => {
+  await page.goto('/no-such-page');
+  await seesHeading(page, 'Page not found');
+});
+
+pageTest('forged form', async (page) => {
+  await page.goto('/login');
+  await page.context().clearCookies();
+  await signIn(page, 'ada');
+  await seesHeading(page, 'Please try again');
+});
+
+test('screen readers hear the code on the confirm page', async () => {
+  const { page, close } = await watchedPage(browser, server);
+  const device = await newDevice(server, television);
+  await openConfirm(page, device, 'ada');
+  const devtools = await page.context().newCDPSession(page);
+  const { nodes } = await devtools.send('Accessibility.getFullAXTree');
+  const spoken = nodes.filter(({ ignored }) => !ignored).map(({ name }) => name?.value ?? '');
+  assert.ok(spoken.some((name) => name.includes(device.user_code)), spoken.join('\n'));
+  await close();
+});
