@@ -13,8 +13,9 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']
 const SCHEMES = ['light', 'dark'];
 const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 900 }];
 const NARROWEST = 320;
+const LONG_SCOPE = `https://example.org/${'measurements/'.repeat(5)}read`;
 
-let server, browser, television, wordy;
+let server, browser, television;
 
 before(async () => {
   server = await startServer();
@@ -22,9 +23,9 @@ before(async () => {
   for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy']) server.addUser(name);
   server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
   television = server.addPublicClient('television', 'Living-room television');
-  wordy = server.addPublicClient(
+  server.addPublicClient(
     'wordy', `Donaudampfschifffahrts${'gesellschafts'.repeat(3)}kapitän`,
-    '--scope', 'openid', '--scope', `https://example.org/${'measurements/'.repeat(5)}read`,
+    '--scope', 'openid', '--scope', LONG_SCOPE,
   );
 });
 
@@ -32,6 +33,9 @@ after(async () => {
   await browser?.close();
   await server?.stop();
 });
+
+const newTelevision = (options) => newDevice(server, television, options);
+const newWordyDevice = () => newDevice(server, { client_id: 'wordy' }, { scope: `openid ${LONG_SCOPE}` });
 
 async function audit(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.addScriptTag({ content: axe.source });
@@ -85,7 +89,7 @@ pageTest('login wrong', async (page) => {
 
 pageTest('login again', async (page) => {
   await openSignedIn(page, '/account', 'ada');
-  const device = await newDevice(server, television, { prompt: 'login' });
+  const device = await newTelevision({ prompt: 'login' });
   await page.goto(device.verification_uri_complete);
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByText('Please sign in again').waitFor();
@@ -114,7 +118,7 @@ pageTest('logout', async (page) => {
 pageTest('device', (page) => openSignedIn(page, '/device', 'ada'));
 
 pageTest('device prefilled', async (page) => {
-  const device = await newDevice(server, television);
+  const device = await newTelevision();
   await openSignedIn(page, device.verification_uri_complete, 'ada');
   await page.getByText('This code came with a link.').waitFor();
 });
@@ -125,44 +129,44 @@ pageTest('device wrong', async (page) => {
   await page.getByRole('alert').waitFor();
 });
 
-pageTest('confirm', async (page) => openConfirm(page, await newDevice(server, television), 'ada'));
+pageTest('confirm', async (page) => openConfirm(page, await newTelevision(), 'ada'));
 
 pageTest('confirm without the tick', async (page) => {
-  await openConfirm(page, await newDevice(server, television), 'ada');
+  await openConfirm(page, await newTelevision(), 'ada');
   await approveButton(page).click();
   await page.getByRole('alert').waitFor();
 });
 
 pageTest('confirm for somebody else', async (page) => {
-  await openConfirm(page, await newDevice(server, television, { login_hint: 'grace' }), 'ada');
+  await openConfirm(page, await newTelevision({ login_hint: 'grace' }), 'ada');
   await page.getByRole('alert').waitFor();
 });
 
 pageTest('confirm with long words', async (page) => {
-  const device = await newDevice(server, wordy, { scope: '' });
+  const device = await newWordyDevice();
   await openConfirm(page, device, 'annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
 });
 
 pageTest('approved', async (page) => {
-  await openConfirm(page, await newDevice(server, television), 'ada');
+  await openConfirm(page, await newTelevision(), 'ada');
   await approve(page);
 });
 
 pageTest('denied', async (page) => {
-  await openConfirm(page, await newDevice(server, television), 'ada');
+  await openConfirm(page, await newTelevision(), 'ada');
   await denyButton(page).click();
   await seesHeading(page, 'Request denied');
 });
 
 pageTest('undone', async (page) => {
-  await openConfirm(page, await newDevice(server, television), 'ada');
+  await openConfirm(page, await newTelevision(), 'ada');
   await approve(page);
   await page.getByRole('button', { name: 'This wasn’t me' }).click();
   await seesHeading(page, 'Undone');
 });
 
 pageTest('late', async (page) => {
-  const device = await newDevice(server, television);
+  const device = await newTelevision();
   await openConfirm(page, device, 'ada');
   await (await newPerson(server, 'ada')).decide(device.user_code, 'deny');
   await ownDevice(page).check();
@@ -170,10 +174,9 @@ pageTest('late', async (page) => {
   await seesHeading(page, 'Too late');
 });
 
-async function connect(username, client, times) {
+async function connect(username, ...devices) {
   const person = await newPerson(server, username);
-  for (let made = 0; made < times; made += 1) {
-    const device = await newDevice(server, client, { scope: '' });
+  for (const device of devices) {
     await person.decide(device.user_code, 'approve');
     assert.equal((await device.poll()).status, 200);
   }
@@ -182,20 +185,19 @@ async function connect(username, client, times) {
 pageTest('account with nothing', (page) => openSignedIn(page, '/account', 'grace'));
 
 pageTest('account with one', async (page) => {
-  await connect('mary', television, 1);
+  await connect('mary', await newTelevision());
   await openSignedIn(page, '/account', 'mary');
   await page.getByRole('heading', { name: 'Living-room television' }).waitFor();
 });
 
 pageTest('account with several', async (page) => {
-  await connect('rosa', television, 2);
-  await connect('rosa', wordy, 1);
+  await connect('rosa', await newTelevision(), await newTelevision(), await newWordyDevice());
   await openSignedIn(page, '/account', 'rosa');
   await page.getByRole('button', { name: 'Disconnect everything' }).waitFor();
 });
 
 pageTest('account after disconnecting', async (page) => {
-  await connect('emmy', television, 3);
+  await connect('emmy', await newTelevision(), await newTelevision(), await newTelevision());
   await openSignedIn(page, '/account', 'emmy');
   await page.getByRole('button', { name: /^Disconnect Living-room/ }).first().click();
   await page.getByRole('status').waitFor();
@@ -217,7 +219,7 @@ pageTest('forged form', async (page) => {
 // A name given to the element that holds the code is read in place of the code.
 test('screen readers hear the code on the confirm page, not a label in its place', async () => {
   const { page, close } = await watchedPage(browser, server);
-  const device = await newDevice(server, television);
+  const device = await newTelevision();
   await openConfirm(page, device, 'ada');
   const devtools = await page.context().newCDPSession(page);
   const expression = 'document.querySelector(".shown-code")';
@@ -225,5 +227,28 @@ test('screen readers hear the code on the confirm page, not a label in its place
   const { nodes } = await devtools.send('Accessibility.getPartialAXTree', { objectId, fetchRelatives: false });
   const spoken = nodes[0].name?.value || await page.locator('.shown-code').innerText();
   assert.equal(spoken, device.user_code);
+  await close();
+});
+
+test('a field with a mistake looks different from one without', async () => {
+  const { page, close } = await watchedPage(browser, server);
+  const borders = () => page.locator('#username').evaluate((field) => getComputedStyle(field).borderColor);
+  await page.goto('/login');
+  const before = await borders();
+  await signIn(page, 'nobody-of-that-name', 'wrong');
+  await page.getByRole('alert').waitFor();
+  assert.notEqual(await borders(), before);
+  await close();
+});
+
+test('the code box shows the code in the letters of the confirm page', async () => {
+  const { page, close } = await watchedPage(browser, server);
+  const letters = (selector) => page.locator(selector).evaluate((code) => getComputedStyle(code).fontFamily);
+  const device = await newTelevision();
+  await openSignedIn(page, device.verification_uri_complete, 'ada');
+  const typed = await letters('#user_code');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await seesHeading(page, 'Connect this device?');
+  assert.equal(typed, await letters('.shown-code'));
   await close();
 });

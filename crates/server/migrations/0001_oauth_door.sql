@@ -128,6 +128,9 @@ CREATE TABLE signing_key (
     active_at  BIGINT,
     retired_at BIGINT
 );
+-- One next and one current key of each algorithm, however many nodes make them at once.
+CREATE UNIQUE INDEX signing_key_next ON signing_key (alg) WHERE active_at IS NULL;
+CREATE UNIQUE INDEX signing_key_current ON signing_key (alg) WHERE active_at IS NOT NULL AND retired_at IS NULL;
 
 CREATE TABLE attempt (
     bucket    BYTEA  NOT NULL PRIMARY KEY,

@@ -331,11 +331,9 @@ pub async fn ensure(
     if batch.is_empty() {
         return Ok(());
     }
-    // The claim makes two nodes that start at once collide instead of each making keys.
-    let claim = format!("signing_keys_{}", stored.len());
-    batch.push(crate::store::installation::insert(&claim, b"made"));
     match store.commit(batch).await? {
         Committed::Done { .. } => Ok(()),
+        // Another node made them at the same moment: then all of them are there.
         Committed::Conflict => {
             let stored = keys::list(store).await?;
             let has_all = |alg: &SigningAlg| {

@@ -157,6 +157,9 @@ fn what_cannot_be_served_is_said_with_its_key() {
     assert!(code == Some(1) && error.contains("server.listen"), "{error}");
     drop(server);
     std::fs::write(folder.path().join("data/secret.key"), [7; 32]).unwrap();
-    let (code, error) = failure(&run(folder.path(), &data(&["serve", "--listen", "127.0.0.1:0"])));
+    let (code, error) = failure(&run(
+        folder.path(),
+        &data(&["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]),
+    ));
     assert!(code == Some(1) && error.contains("another key"), "{error}");
 }

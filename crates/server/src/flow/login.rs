@@ -69,9 +69,11 @@ pub async fn sign_in(
         }
         Err(error) => return Err(Fault::Password(error)),
     };
-    let account = found.map(|(account, _)| account).filter(|account| right && account.is_enabled());
-    let Some(account) = account else {
+    let account = found.map(|(account, _)| account);
+    let tried = account.as_ref().map(|account| account.id);
+    let Some(account) = account.filter(|account| right && account.is_enabled()) else {
         let mut event = app.event(now, Action::SignInFailed)?;
+        event.account = tried;
         event.address = Some(from.address.clone());
         let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
         return Ok(SignedIn::Wrong);

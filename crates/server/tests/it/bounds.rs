@@ -46,7 +46,7 @@ async fn pages_bound_their_forms_as_well() {
 
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.running.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
     stream.write_all(request).unwrap();
     let mut answer = String::new();
     // The server may close while we are still writing; what it said counts.
@@ -74,6 +74,16 @@ async fn slow_senders_are_cut_off() {
     // The rest of the head never comes: the connection ends by itself, ten seconds later.
     let answer = tokio::task::block_in_place(|| exchange(&server, b"GET / HTTP/1.1\r\nHost: x\r\n"));
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let server = server().await;
+    let head = format!(
+        "POST /oauth2/v1/token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 9\r\nConnection: close\r\n\r\nclient"
+    );
+    let answer = tokio::task::block_in_place(|| exchange(&server, head.as_bytes()));
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("30 seconds"), "{answer}");
 }
 
 #[tokio::test]

@@ -66,6 +66,27 @@ async fn metrics_tell_what_became_of_grants() {
 }
 
 #[tokio::test]
+async fn it_serves_tls_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let settings =
+        [("server.tls.cert_file", cert.to_str().unwrap()), ("server.tls.key_file", key.to_str().unwrap())];
+    let server = Server::with(&settings).await;
+    let issuer = server.running.app.public_url.issuer();
+    assert!(issuer.starts_with("https://localhost:"));
+    let root = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap();
+    let http = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+    let login = http.get(format!("{issuer}/login")).send().await.unwrap();
+    assert_eq!(login.status().as_u16(), 200);
+    assert!(login.headers()["set-cookie"].to_str().unwrap().starts_with("__Host-"));
+    assert!(login.headers().contains_key("strict-transport-security"));
+    assert!(server.http.get(server.url("/login")).send().await.is_err(), "plain http is not answered");
+}
+
+#[tokio::test]
 async fn it_stops_when_asked() {
     let server = server().await;
     let response = server.http.post(server.ops("/shutdown")).send().await.unwrap();

@@ -140,6 +140,8 @@ CREATE INDEX refresh_token_parent ON refresh_token (parent) WHERE parent IS NOT 
 CREATE INDEX refresh_token_expiry ON refresh_token (expires_at);
 CREATE INDEX access_token_expiry ON access_token (expires_at);
 CREATE INDEX revoked_token_expiry ON revoked_token (expires_at);
+CREATE UNIQUE INDEX signing_key_next ON signing_key (alg) WHERE active_at IS NULL;
+CREATE UNIQUE INDEX signing_key_current ON signing_key (alg) WHERE active_at IS NOT NULL AND retired_at IS NULL;
 CREATE INDEX attempt_forget ON attempt (forget_at);
 CREATE INDEX audit_at ON audit (at);
 COMMIT;
