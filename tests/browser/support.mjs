@@ -36,10 +36,11 @@ export async function until(what, question) {
 }
 
 export async function startServer() {
+  const binary = program();
   const dataDir = mkdtempSync(join(tmpdir(), 'countersign-'));
   const surroundings = { cwd: dataDir, env: cleanEnvironment() };
   const child = spawn(
-    program(),
+    binary,
     [
       '--data-dir', dataDir, 'serve', '--listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0',
       '--set', 'log.format=json', '--set', 'device.interval=1s',
@@ -53,7 +54,7 @@ export async function startServer() {
 
   function run(args, input) {
     const options = { ...surroundings, encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'inherit'] };
-    return execFileSync(program(), ['--data-dir', dataDir, ...args], options);
+    return execFileSync(binary, ['--data-dir', dataDir, ...args], options);
   }
 
   return {

@@ -99,8 +99,8 @@ for (const javaScriptEnabled of [true, false]) {
       assert.deepEqual(await introspect(server, office, tokens.refresh_token), { active: false });
       const refresh = { ...office, grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
       assert.equal((await postForm(`${server.url}/oauth2/v1/token`, refresh)).body.error, 'invalid_grant');
-      const userinfo = `${server.url}/oauth2/v1/userinfo`;
-      assert.equal((await fetch(userinfo, { headers: { authorization: `Bearer ${tokens.access_token}` } })).status, 401);
+      const headers = { authorization: `Bearer ${tokens.access_token}` };
+      assert.equal((await fetch(`${server.url}/oauth2/v1/userinfo`, { headers })).status, 401);
     }, { javaScriptEnabled }));
   });
 }
@@ -124,7 +124,7 @@ test('“this wasn’t me” before the device collected', () => inBrowser(async
 test('a code typed by hand, however it is written', () => inBrowser(async (page) => {
   const device = await newDevice(server, television);
   await openSignedIn(page, '/device', 'ada');
-  assert.equal(await page.getByRole('textbox', { name: 'Code' }).evaluate((box) => box === document.activeElement), true);
+  await page.locator('#user_code:focus').waitFor();
   await enterCode(page, ` ${device.user_code.toLowerCase().replace('-', '').split('').join(' ')} `);
   await seesHeading(page, 'Connect this device?');
   assert.equal(await page.locator('.shown-code').innerText(), device.user_code);

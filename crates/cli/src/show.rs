@@ -16,6 +16,7 @@ pub fn invitation(login: &Login) -> Outcome {
     note("")?;
     if let Some(picture) = login.verification_uri_complete().and_then(qr) {
         note(picture)?;
+        note("")?;
     }
     note(format!("  Open      {}", login.verification_uri()))?;
     note(format!("  and enter {}", login.user_code()))?;

@@ -29,7 +29,7 @@ confirm-lead = { $client } wants to use your account, { $name }.
 confirm-code-label = Code on the device
 confirm-code-help = It must be the same, letter for letter.
 confirm-scopes = If you approve, it may:
-confirm-asked = Asked for
+confirm-asked = Asked
 confirm-from = From
 confirm-with = With
 confirm-warning = Did somebody send you this code or this link? Then deny. Nobody from support will ever ask you to approve a device.
@@ -47,6 +47,7 @@ scope-introspect = check whether other connections are still valid
 scope-other = use “{ $scope }”
 scopes-none = nothing but know that you approved
 
+age-now = just now
 age-seconds = { $n ->
     [one] { $n } second ago
    *[other] { $n } seconds ago

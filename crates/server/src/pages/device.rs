@@ -246,7 +246,8 @@ pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
 
 fn age(lang: &Lang, age: Duration) -> String {
     match age.as_secs() {
-        seconds @ 0..=90 => lang.count("age-seconds", seconds),
+        0..5 => lang.text("age-now"),
+        seconds @ 5..=90 => lang.count("age-seconds", seconds),
         seconds @ 91..=5400 => lang.count("age-minutes", seconds / 60),
         seconds => lang.count("age-hours", seconds / 3600),
     }
