@@ -193,6 +193,7 @@ pageTest('account with one', async (page) => {
 pageTest('account with several', async (page) => {
   await connect('rosa', await newTelevision(), await newTelevision(), await newWordyDevice());
   await openSignedIn(page, '/account', 'rosa');
+  await page.locator('summary', { hasText: 'Disconnect everything' }).click();
   await page.getByRole('button', { name: 'Disconnect everything' }).waitFor();
 });
 

@@ -229,6 +229,7 @@ test('the account page lists devices and disconnects one, then all', () => inBro
 
   await page.getByText('No longer connected').click();
   await page.getByText(/^Office backend, .*: disconnected$/).waitFor();
+  await page.locator('summary', { hasText: 'Disconnect everything' }).click();
   await page.getByRole('button', { name: 'Disconnect everything' }).click();
   await page.getByRole('status').getByText('Everything is disconnected.').waitFor();
   assert.deepEqual(await Promise.all([first, second, third].map(live)), [false, false, false]);

@@ -11,7 +11,7 @@ use countersign_core::time::Span;
 use countersign_server::app::App;
 use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings};
-use countersign_server::flow::{devices, keys};
+use countersign_server::flow::{devices, keys, setup};
 use countersign_server::world::{Clock, Entropy};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ use crate::output::{self, line, table, time};
 async fn open(global: &Global) -> Outcome<App> {
     let config = config::load(global, &[])?;
     let listen = config.listen;
-    Ok(App::open(config, listen, Clock::System, Entropy::Os).await?)
+    Ok(setup::open(config, listen, Clock::System, Entropy::Os).await?)
 }
 
 pub async fn migrate(global: &Global) -> Outcome {

@@ -16,10 +16,11 @@ const FILE: &str = "countersign.toml";
 pub fn sources(global: &Global, flags: &[(&str, &Option<String>)]) -> Outcome<Sources> {
     let mut sources = Sources::default();
     match &global.config {
-        Some(file) => sources.file(file)?,
-        None if Path::new(FILE).exists() => sources.file(Path::new(FILE))?,
-        None => {}
+        Some(file) => sources.file(file),
+        None if Path::new(FILE).exists() => sources.file(Path::new(FILE)),
+        None => Ok(()),
     }
+    .map_err(|problem| usage(problem.to_string(), "the file must exist and be TOML"))?;
     sources.environment(std::env::vars());
     let mut put =
         |key: &str, value: &str, origin: &str| sources.put(key, Value::One(value.to_owned()), origin);

@@ -4,7 +4,7 @@ mod approver;
 
 use std::io::IsTerminal as _;
 
-use countersign_client::{Plain, Provider, TokenResponse};
+use countersign_client::{Login, Plain, Provider, TokenResponse};
 use countersign_server::config::{Config, Sources, Value as Setting};
 use countersign_server::flow::accounts::{self, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings};
@@ -66,7 +66,7 @@ async fn show_the_way(running: &Running, by_itself: bool) -> Outcome {
     note("A device without a keyboard asks to be connected:")?;
 
     let provider = Provider::discover(issuer).await?;
-    let mut login = provider.ask(CLIENT, "openid profile email offline_access").await?;
+    let mut login = Login::ask(&provider, CLIENT, "openid profile email offline_access").await?;
     show::invitation(&login)?;
     let tokens = if by_itself {
         let link = login.verification_uri_complete().unwrap_or_else(|| login.verification_uri()).to_owned();

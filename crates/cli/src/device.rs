@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use countersign_client::storage::{Credentials, Place, Storage};
-use countersign_client::{Error, Provider, TokenResponse};
+use countersign_client::{Error, Login, Provider, TokenResponse};
 use serde_json::Value;
 
 use crate::args::{KeepingOptions, LoginOptions, ServerOption, WhoamiOptions};
@@ -37,7 +37,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 pub async fn login(options: LoginOptions) -> Outcome {
     let storage = storage(&options.keeping)?;
     let provider = Provider::discover(&options.server).await?;
-    let mut login = provider.ask(&options.client_id, &options.scope).await?;
+    let mut login = Login::ask(&provider, &options.client_id, &options.scope).await?;
     show::invitation(&login)?;
     if !options.no_browser
         && has_browser()

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use countersign_client::Error;
+use countersign_server::flow::clients::ClientRefusal;
 
 pub type Outcome<T = ()> = Result<T, anyhow::Error>;
 
@@ -39,7 +40,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("error: {error}");
+    let misused = error.downcast_ref::<ClientRefusal>().is_some_and(ClientRefusal::is_misuse);
     let (hint, code) = match (error.downcast_ref::<Failure>(), error.downcast_ref::<Error>()) {
+        (None, None) if misused => (None, USAGE),
         (Some(failure), _) => (failure.hint.clone(), failure.code),
         (None, Some(error)) => (client_hint(error).map(str::to_owned), client_code(error)),
         (None, None) => (None, FAILED),

@@ -2,10 +2,10 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), countersign_client::Error> {
-//! use countersign_client::Provider;
+//! use countersign_client::{Login, Provider};
 //!
 //! let provider = Provider::discover("https://login.example.com").await?;
-//! let mut login = provider.ask("countersign-cli", "openid offline_access").await?;
+//! let mut login = Login::ask(&provider, "countersign-cli", "openid offline_access").await?;
 //! println!("Open {} and enter {}", login.verification_uri(), login.user_code());
 //! let tokens = login.wait().await?;
 //! println!("Signed in until the refresh token ends: {}", tokens.refresh_token.is_some());

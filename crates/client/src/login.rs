@@ -33,11 +33,17 @@ pub enum Poll {
 }
 
 impl Login {
-    pub(crate) fn new(provider: Provider, client_id: String, authorization: DeviceAuthorization) -> Self {
+    /// Asks for a device code (RFC 8628 §3.1). `scope` is a list separated by spaces.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the server's code, such as `invalid_client` or `invalid_scope`.
+    pub async fn ask(provider: &Provider, client_id: &str, scope: &str) -> Result<Self, Error> {
+        let authorization = provider.authorize(client_id, scope).await?;
         let interval = Duration::from_secs(authorization.interval.max(1));
         let lifetime = i64::try_from(authorization.expires_in).unwrap_or(i64::MAX);
         let expires_at = unix_time().saturating_add(lifetime);
-        Self { provider, client_id, authorization, interval, expires_at, failures: 0 }
+        let (provider, client_id) = (provider.clone(), client_id.to_owned());
+        Ok(Self { provider, client_id, authorization, interval, expires_at, failures: 0 })
     }
 
     /// What the person types.

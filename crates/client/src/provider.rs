@@ -7,7 +7,6 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::login::Login;
 use crate::verify::Verifier;
 use crate::{Error, Plain};
 
@@ -51,15 +50,9 @@ impl Provider {
         &self.discovery.issuer
     }
 
-    /// Asks for a device code (RFC 8628 §3.1). `scope` is a list separated by spaces.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the server's code, such as `invalid_client` or `invalid_scope`.
-    pub async fn ask(&self, client_id: &str, scope: &str) -> Result<Login, Error> {
+    pub(crate) async fn authorize(&self, client_id: &str, scope: &str) -> Result<DeviceAuthorization, Error> {
         let url = self.offers(self.discovery.device_authorization_endpoint.as_ref(), "the device flow")?;
-        let form = [("client_id", client_id), ("scope", scope)];
-        let authorization: DeviceAuthorization = read(url, self.http.post(url).form(&form)).await?;
-        Ok(Login::new(self.clone(), client_id.to_owned(), authorization))
+        read(url, self.http.post(url).form(&[("client_id", client_id), ("scope", scope)])).await
     }
 
     /// Spends a refresh token for new tokens (RFC 6749 §6).

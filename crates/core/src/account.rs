@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::id::AccountId;
+use crate::text::is_hidden;
 use crate::time::Timestamp;
 
 /// A name to sign in with. Names that differ only in case are one name.
@@ -26,7 +27,7 @@ impl FromStr for Username {
     fn from_str(text: &str) -> Result<Self, BadUsername> {
         let name = text.trim().to_lowercase();
         let length = name.chars().count();
-        let odd = |symbol: char| symbol.is_whitespace() || symbol.is_control();
+        let odd = |symbol: char| symbol.is_whitespace() || is_hidden(symbol);
         if (1..=64).contains(&length) && !name.chars().any(odd) { Ok(Self(name)) } else { Err(BadUsername) }
     }
 }
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_are_one() {
         assert_eq!(" Alice ".parse::<Username>(), "alice".parse());
-        for bad in ["", "  ", "a b", "a\0b", &"x".repeat(65)] {
+        for bad in ["", "  ", "a b", "a\0b", "a\u{202e}b", &"x".repeat(65)] {
             assert_eq!(bad.parse::<Username>(), Err(BadUsername), "{bad:?}");
         }
     }

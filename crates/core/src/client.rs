@@ -169,6 +169,12 @@ impl Client {
         }
     }
 
+    /// What of `granted` this client may still have.
+    #[must_use]
+    pub fn still_allowed(&self, granted: &Scopes) -> Scopes {
+        granted.within(&if self.scopes.is_empty() { Scopes::standard() } else { self.scopes.clone() })
+    }
+
     /// Whether tokens for this resource may be asked for: an absolute URI without a fragment
     /// (RFC 8707 §2), and a registered one if any are registered.
     pub fn may_target(&self, resource: &str) -> bool {

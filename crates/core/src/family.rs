@@ -42,7 +42,8 @@ pub struct RefreshToken {
     pub family: FamilyId,
     pub expires_at: Timestamp,
     pub spent_at: Option<Timestamp>,
-    /// Whether any token that came of spending this one was spent too.
+    /// Whether the line has gone on without it: a token that came of spending this one was spent, or
+    /// a twin, issued for the same lost answer, was used.
     pub successor_spent: bool,
 }
 

@@ -22,5 +22,6 @@ pub mod limit;
 pub mod pace;
 pub mod scope;
 pub mod secret;
+pub mod text;
 pub mod time;
 pub mod wire;

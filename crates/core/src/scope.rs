@@ -46,6 +46,12 @@ impl Scopes {
         self.0.iter().map(String::as_str)
     }
 
+    /// Those of `self` that `allowed` has.
+    #[must_use]
+    pub fn within(&self, allowed: &Self) -> Self {
+        Self(self.0.iter().filter(|scope| allowed.contains(scope)).cloned().collect())
+    }
+
     /// The first of `self` that `allowed` does not have.
     pub fn first_outside<'a>(&'a self, allowed: &Self) -> Option<&'a str> {
         self.iter().find(|scope| !allowed.contains(scope))

@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 
 use countersign_core::audit::{Action, Event};
-use countersign_core::client::SigningAlg;
 use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
-use crate::flow::clients;
 use crate::limits::{Paces, PerMinute};
 use crate::password::{Hasher, PasswordError};
-use crate::signing::{self, Signer, SigningError};
+use crate::signing::{Signer, SigningError};
 use crate::store::{Sqlite, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
@@ -55,7 +53,7 @@ pub enum Fault {
 pub type Answer<T> = Result<T, Fault>;
 
 impl App {
-    /// Opens or creates everything that the configuration names.
+    /// Opens or creates the store and the key that the configuration names.
     ///
     /// `bound` is where the server listens, which the default public URL depends on.
     pub async fn open(config: Config, bound: SocketAddr, clock: Clock, entropy: Entropy) -> Answer<Self> {
@@ -64,11 +62,11 @@ impl App {
         create_private_folder(&config.data_dir)?;
         let store = Store::Sqlite(Sqlite::open(&config.database, now)?);
         let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
-        let vault = Vault::load(variable.as_deref(), &config.key_file, &entropy)?;
+        let vault = Vault::load(variable.as_deref(), &config.key_file, &store, &entropy).await?;
         let source = variable
             .map_or_else(|| config.key_file.display().to_string(), |_| "COUNTERSIGN_SECRET_KEY".to_owned());
         vault.bind(&store, &source).await?;
-        let app = Self {
+        Ok(Self {
             signer: Signer::new(config.lifetimes.access),
             hasher: Hasher::new(config.password_workers, &entropy)?,
             metrics: Metrics::default(),
@@ -81,14 +79,7 @@ impl App {
             vault,
             clock,
             entropy,
-        };
-        let mut algs = vec![SigningAlg::Es256, SigningAlg::Rs256];
-        if !algs.contains(&app.config.signing_alg) {
-            algs.push(app.config.signing_alg);
-        }
-        signing::ensure(&app.store, &app.vault, &app.entropy, now, &algs).await?;
-        clients::ensure_cli_client(&app, now).await?;
-        Ok(app)
+        })
     }
 
     pub fn event(&self, now: Timestamp, action: Action) -> Result<Event, NoEntropy> {

@@ -58,8 +58,12 @@ impl Form {
     pub async fn read(request: Request) -> Result<(Parts, Self), (Parts, BadForm)> {
         let (parts, body) = request.into_parts();
         let form = async {
+            // What is announced as too large is not waited for.
+            if declared(&parts.headers) > BODY_BYTES {
+                return Err(BadForm::TooLarge);
+            }
             let bytes = read_body(body).await?;
-            if !is_form(&parts.headers) {
+            if !bytes.is_empty() && !is_form(&parts.headers) {
                 return Err(BadForm::ContentType);
             }
             let text = std::str::from_utf8(&bytes).map_err(|_| BadForm::Encoding)?;
@@ -102,6 +106,11 @@ pub fn decode(text: &str) -> Result<String, BadForm> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| BadForm::Encoding)?;
     if decoded.contains('\0') { Err(BadForm::Encoding) } else { Ok(decoded.into_owned()) }
+}
+
+fn declared(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

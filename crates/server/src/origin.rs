@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header};
 use countersign_core::grant::Origin;
+use countersign_core::text::is_hidden;
 use ipnet::IpNet;
 
 /// The address of the client: the nearest hop that is not a trusted proxy.
@@ -53,7 +54,7 @@ fn hop_address(text: &str) -> Option<IpAddr> {
 pub fn origin(address: IpAddr, headers: &HeaderMap) -> Origin {
     let user_agent = headers.get(header::USER_AGENT).map(|value| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        text.chars().filter(|symbol| !symbol.is_control()).take(Origin::USER_AGENT_CHARS).collect()
+        text.chars().filter(|symbol| !is_hidden(*symbol)).take(Origin::USER_AGENT_CHARS).collect()
     });
     Origin { address: address.to_string(), user_agent: user_agent.filter(|text: &String| !text.is_empty()) }
 }

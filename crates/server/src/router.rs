@@ -93,7 +93,10 @@ pub fn router(app: Arc<App>) -> Router {
     } else {
         // RFC 8414 §3.1 puts the well-known part before the issuer's path.
         let inserted = format!("/.well-known/oauth-authorization-server{base}");
-        Router::new().nest(base, routes).route(&inserted, get(oauth::metadata::discovery))
+        Router::new()
+            .nest(base, routes)
+            .route(&format!("{base}/"), get(pages::home))
+            .route(&inserted, get(oauth::metadata::discovery))
     };
     all.fallback(pages::missing).layer(from_fn_with_state(app.clone(), surround)).with_state(app)
 }

@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Fault};
 use crate::config::{Config, Tls};
+use crate::flow::setup;
 use crate::http::HEAD_BYTES;
 use crate::router::Peer;
 use crate::world::{Clock, Entropy};
@@ -57,7 +58,7 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
     let (listener, address) = bind("server.listen", config.listen).await?;
     let (ops_listener, ops_address) = bind("ops.listen", config.ops_listen).await?;
-    let app = Arc::new(App::open(config, address, clock, entropy).await?);
+    let app = Arc::new(setup::open(config, address, clock, entropy).await?);
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(accept(listener, router::router(app.clone()), tls, stop.clone()));

@@ -32,6 +32,10 @@ pub struct Vault {
 pub enum VaultError {
     #[error("cannot use the key file {path}: {why}")]
     File { path: String, why: String },
+    #[error(
+        "the key file {path} is missing, and this database was sealed with it: put it back, or set COUNTERSIGN_SECRET_KEY"
+    )]
+    Missing { path: String },
     #[error("COUNTERSIGN_SECRET_KEY must be 32 bytes in base64 (make one with: openssl rand -base64 32)")]
     Variable,
     #[error(
@@ -60,15 +64,27 @@ impl Vault {
         })
     }
 
-    /// Takes the key from the environment or the file, which is made on first start.
-    pub fn load(variable: Option<&str>, file: &Path, entropy: &Entropy) -> Result<Self, VaultError> {
+    /// Takes the key from the environment or the file. The file is made on first start, and never
+    /// for a database that was sealed with a key before.
+    pub async fn load(
+        variable: Option<&str>,
+        file: &Path,
+        store: &Store,
+        entropy: &Entropy,
+    ) -> Result<Self, VaultError> {
         match variable {
             Some(text) => {
                 let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| VaultError::Variable)?);
                 let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| VaultError::Variable)?;
                 Self::new(&Zeroizing::new(key))
             }
-            None => Self::new(&key_file(file, entropy)?),
+            None => {
+                let sealed = installation::read(store, installation::KEY_FINGERPRINT).await?.is_some();
+                if sealed && !file.exists() {
+                    return Err(VaultError::Missing { path: file.display().to_string() });
+                }
+                Self::new(&key_file(file, entropy)?)
+            }
         }
     }
 

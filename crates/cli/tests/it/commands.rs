@@ -76,10 +76,10 @@ fn clients_are_added_shown_edited_and_removed() {
         (vec!["client", "show", "api"], 1, "no client `api`"),
         (vec!["client", "rotate-secret", "countersign-cli"], 1, "no secret"),
         (vec!["client", "add", "--id", "x", "--name", "X", "--grant", "password"], 2, "device_code"),
-        (vec!["client", "add", "--id", "x", "--name", "X", "--resource", "nope"], 1, "absolute URI"),
-        (vec!["client", "add", "--id", "x"], 1, "a client has a name"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--resource", "nope"], 2, "absolute URI"),
+        (vec!["client", "add", "--id", "x"], 2, "a client has a name"),
         (vec!["client", "add", "--id", "x", "--name", "X", "--secret", "--public"], 2, "cannot be used with"),
-        (vec!["client", "add", "--id", "x", "--name", "X", "--interval", "1500ms"], 1, "whole seconds"),
+        (vec!["client", "add", "--id", "x", "--name", "X", "--interval", "1500ms"], 2, "whole seconds"),
     ] {
         let (got, error) = failure(&run(&args));
         assert!(got == Some(code) && error.contains(words), "{args:?}: {got:?} {error}");
@@ -124,7 +124,7 @@ fn the_configuration_is_shown_and_checked() {
         failure(&run(&["config", "check", "--set", "server.public_url=http://login.example.com"]));
     assert!(code == Some(2) && error.contains("plain http is refused"), "{error}");
     let (code, error) = failure(&run(&["serve", "--config", "missing.toml"]));
-    assert!(code == Some(1) && error.contains("missing.toml"), "{error}");
+    assert!(code == Some(2) && error.contains("missing.toml"), "{error}");
 }
 
 #[test]
@@ -162,4 +162,8 @@ fn what_cannot_be_served_is_said_with_its_key() {
         &data(&["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]),
     ));
     assert!(code == Some(1) && error.contains("another key"), "{error}");
+    std::fs::remove_file(folder.path().join("data/secret.key")).unwrap();
+    let (code, error) = failure(&run(folder.path(), &data(&["user", "list"])));
+    assert!(code == Some(1) && error.contains("is missing"), "{error}");
+    assert!(!folder.path().join("data/secret.key").exists(), "no other key was made in its place");
 }

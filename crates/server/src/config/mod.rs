@@ -239,7 +239,7 @@ impl Config {
                     .span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
                 batch: read.count("retention.batch"),
             },
-            log_level: read.text("log.level"),
+            log_level: read.log_level("log.level"),
             log_format: read.named(
                 "log.format",
                 |name| match name {

@@ -161,6 +161,10 @@ impl Sources {
     }
 }
 
+/// First parts of paths that belong to other routes.
+const RESERVED: [&str; 11] =
+    ["account", "admin", "api", "assets", "docs", "favicon.ico", "login", "logout", "oauth2", "v1", "ws"];
+
 fn scalar(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
@@ -278,6 +282,13 @@ impl Reader<'_> {
         let path = self.text(key);
         let plain = |symbol: char| symbol.is_ascii_alphanumeric() || "/-_".contains(symbol);
         let fits = path.len() > 1 && path.starts_with('/') && !path.ends_with('/') && path.chars().all(plain);
+        let first = path.split('/').nth(1).unwrap_or_default();
+        if RESERVED.contains(&first) {
+            self.problem(
+                key,
+                &format!("`{path}` is taken by other pages; choose one that does not begin with /{first}"),
+            );
+        }
         if !fits || path.contains("//") {
             self.problem(
                 key,
@@ -285,6 +296,18 @@ impl Reader<'_> {
             );
         }
         path
+    }
+
+    /// A level, or a list of `target=level` and levels.
+    pub fn log_level(&mut self, key: &str) -> String {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let text = self.text(key);
+        let known = |part: &str| LEVELS.contains(&part.rsplit('=').next().unwrap_or(part).trim());
+        if !text.split(',').all(known) {
+            let why = format!("`{text}` is not known; use one of: {}, or target=level", LEVELS.join(", "));
+            self.problem(key, &why);
+        }
+        text
     }
 
     pub fn networks(&mut self, key: &str) -> Vec<IpNet> {

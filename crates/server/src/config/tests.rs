@@ -43,6 +43,9 @@ fn bad_values_name_their_key_and_what_was_expected() {
         ("rate_limit.wrong_codes_per_account", "0", "from 1 on"),
         ("tokens.signing_alg", "HS256", "ES256, RS256, EdDSA"),
         ("log.format", "xml", "text, json"),
+        ("log.level", "foo", "off, error, warn, info"),
+        ("device.verification_path", "/login", "taken by other pages"),
+        ("device.verification_path", "/oauth2/v1/token", "taken by other pages"),
     ] {
         let text = problem(key, value);
         assert!(text.contains(hint), "{key} = {value}: {text}");

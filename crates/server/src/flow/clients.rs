@@ -9,9 +9,11 @@ use countersign_core::client::{
 };
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Plain, TokenKind};
+use countersign_core::text::is_hidden;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::signing;
 use crate::store::{Committed, clients, families, grants, installation};
 
 /// What may be said of a client. `None` leaves what is, or the default.
@@ -36,7 +38,9 @@ pub enum ClientRefusal {
     Taken(String),
     #[error("there is no client `{0}`; `countersign client list` shows those that exist")]
     Unknown(String),
-    #[error("a client has a name of 1 to 100 characters: people read it when they approve")]
+    #[error(
+        "a client has a name of 1 to 100 visible characters, which people read when they approve: say it with --name"
+    )]
     Name,
     #[error("`{0}` is no resource: use an absolute URI without a fragment, such as https://api.example.com")]
     Resource(String),
@@ -48,10 +52,20 @@ pub enum ClientRefusal {
     CodeTtl,
 }
 
+impl ClientRefusal {
+    /// Whether it was said wrongly, rather than refused for what is there.
+    pub const fn is_misuse(&self) -> bool {
+        match self {
+            Self::Name | Self::Resource(_) | Self::Interval | Self::CodeTtl => true,
+            Self::Taken(_) | Self::Unknown(_) | Self::Public => false,
+        }
+    }
+}
+
 fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefusal> {
     if let Some(name) = settings.name {
         let name = name.trim();
-        if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        if !(1..=100).contains(&name.chars().count()) || name.chars().any(is_hidden) {
             return Err(ClientRefusal::Name);
         }
         name.clone_into(&mut client.name);
@@ -124,11 +138,17 @@ pub async fn add(
             Some(secret)
         }
     };
+    ensure_key(app, &client, now).await?;
     let event = event(app, &client.id, Action::ClientAdded, now)?;
     match app.store.commit(vec![clients::insert(&client), crate::store::audit::insert(event)]).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Taken(client.id.to_string()))),
     }
+}
+
+/// A client may choose a signature that nothing was signed with before.
+async fn ensure_key(app: &App, client: &Client, now: Timestamp) -> Answer<()> {
+    Ok(signing::ensure(&app.store, &app.vault, &app.entropy, now, &[client.id_token_alg]).await?)
 }
 
 fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<Event> {
@@ -159,6 +179,7 @@ pub async fn edit(
     if let Err(refusal) = apply(&mut client, settings) {
         return Ok(Err(refusal));
     }
+    ensure_key(app, &client, now).await?;
     let event = event(app, id, Action::ClientEdited, now)?;
     match app.store.commit(vec![clients::update(&client), crate::store::audit::insert(event)]).await? {
         Committed::Done { .. } => Ok(Ok(client)),

@@ -74,7 +74,13 @@ async fn redeem(
     now: Timestamp,
 ) -> Answer<Option<Polled>> {
     let Ask::Tokens(ask) = &grant.ask;
-    if let Some(other) = resources.iter().find(|resource| !ask.options.resources.contains(resource)) {
+    // The client may have been given less since it asked.
+    let scopes = client.still_allowed(&ask.scopes);
+    let granted = match tokens::still_targeted(client, &ask.options.resources) {
+        Ok(granted) => granted,
+        Err(gone) => return Ok(Some(Polled::Target(gone))),
+    };
+    if let Some(other) = resources.iter().find(|resource| !granted.contains(resource)) {
         return Ok(Some(Polled::Target(other.clone())));
     }
     let enabled = accounts::by_id(&app.store, approval.by)
@@ -95,8 +101,8 @@ async fn redeem(
         account: approval.by,
         client: client.id.clone(),
         grant: grant.id,
-        scopes: ask.scopes.clone(),
-        resources: ask.options.resources.clone(),
+        scopes,
+        resources: granted,
         nonce: ask.options.nonce.clone(),
         sign_in: approval.sign_in.clone(),
         from: grant.from.clone(),

@@ -11,4 +11,5 @@ pub mod decide;
 pub mod devices;
 pub mod keys;
 pub mod login;
+pub mod setup;
 pub mod tokens;

@@ -227,8 +227,14 @@ pub async fn refresh(
             Refresh::Rotate => families::spend(&digest, now).into(),
             Refresh::Repeat => vec![families::successors_unspent(&digest)],
         };
-        let scopes = scopes.as_ref().unwrap_or(&family.scopes);
-        if let Some(scope) = scopes.first_outside(&family.scopes) {
+        // The client may have been given less since the person approved.
+        let allowed = client.still_allowed(&family.scopes);
+        let family = match still_targeted(client, &family.resources) {
+            Ok(resources) => Family { resources, ..family },
+            Err(gone) => return Ok(Refreshed::Target(gone)),
+        };
+        let scopes = scopes.as_ref().unwrap_or(&allowed);
+        if let Some(scope) = scopes.first_outside(&allowed) {
             return Ok(Refreshed::Scope(scope.to_owned()));
         }
         if let Some(other) = resources.iter().find(|resource| !family.resources.contains(resource)) {
@@ -250,6 +256,17 @@ pub async fn refresh(
         }
     }
     Ok(Refreshed::Invalid)
+}
+
+/// The granted resources that this client may still have tokens for; one that it may not, if none
+/// is left: a token for nothing in particular would be more than was approved.
+pub fn still_targeted(client: &Client, granted: &[String]) -> Result<Vec<String>, String> {
+    let (left, gone): (Vec<String>, Vec<String>) =
+        granted.iter().cloned().partition(|resource| client.may_target(resource));
+    match (left.is_empty(), gone.into_iter().next()) {
+        (true, Some(gone)) => Err(gone),
+        _ => Ok(left),
+    }
 }
 
 async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answer<()> {

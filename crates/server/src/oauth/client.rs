@@ -69,7 +69,7 @@ fn presented(headers: &HeaderMap, form: &Form) -> Result<Presented, OAuthError> 
     }
 }
 
-fn two_ways() -> OAuthError {
+pub fn two_ways() -> OAuthError {
     OAuthError::InvalidRequest("use one way of client authentication, not two".to_owned())
 }
 

@@ -97,7 +97,12 @@ fn options(form: &Form) -> Result<TokensOptions, OAuthError> {
         })?),
         None => None,
     };
-    let resources: Vec<String> = form.many("resource").map(str::to_owned).collect();
+    let mut resources: Vec<String> = Vec::new();
+    for resource in form.many("resource") {
+        if !resources.iter().any(|known| known == resource) {
+            resources.push(resource.to_owned());
+        }
+    }
     if resources.len() > 8 {
         return Err(OAuthError::InvalidRequest("more than 8 resources were asked for".to_owned()));
     }
@@ -183,6 +188,9 @@ pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcom
     let now = app.clock.now();
     let (parts, form) = form(request).await?;
     let asker = match bearer(&parts.headers)? {
+        Some(_) if form.one("client_secret").or(form.one("client_assertion")).is_some() => {
+            return Err(client::two_ways());
+        }
         Some(token) => {
             let access = tokens::access(&app, token.reveal(), now).await?.ok_or(OAuthError::InvalidToken)?;
             if !access.scopes.contains(INTROSPECT) {

@@ -26,6 +26,7 @@ struct Line {
     created: String,
     used: String,
     address: String,
+    user_agent: String,
     scopes: String,
     status: &'static str,
 }
@@ -37,6 +38,7 @@ fn line(lang: &Lang, device: Device) -> Line {
         created: date(lang, Some(device.created_at)),
         used: date(lang, device.last_used),
         address: device.address,
+        user_agent: device.user_agent.unwrap_or_else(|| lang.text("unknown")),
         scopes: scope_words(lang, &scopes).join(", "),
         name: device.name,
         status: match device.status {

@@ -11,7 +11,8 @@ use axum::response::Response;
 use countersign_core::account::{Account, Session};
 use countersign_core::client::Client;
 use countersign_core::code::UserCode;
-use countersign_core::grant::{Ask, Grant};
+use countersign_core::grant::{self, Ask, Grant};
+use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
 use countersign_core::time::Timestamp;
 
@@ -186,16 +187,32 @@ impl Visit<'_> {
         let id = grant.id;
         let from = http::origin(self.parts);
         match decide::decide(self.app, self.session, grant, decision, &from, self.now).await? {
-            Decided::Approved => {
-                let text = |page: &Page| page.t1("approved-text", "client", &client.name);
-                self.say("approved-title", StatusCode::OK, text, Some(id.to_string()))
-            }
-            Decided::Denied => {
-                let text = |page: &Page| page.t1("denied-text", "client", &client.name);
-                self.say("denied-title", StatusCode::OK, text, None)
-            }
-            Decided::TooLate => self.late(),
+            Decided::Approved => self.approved(id, &client),
+            Decided::Denied => self.denied(&client),
+            Decided::TooLate => self.late_or_again(id, decision).await,
             Decided::SignInTooOld => self.sign_in_again(typed),
+        }
+    }
+
+    fn approved(&self, id: GrantId, client: &Client) -> Outcome {
+        let text = |page: &Page| page.t1("approved-text", "client", &client.name);
+        self.say("approved-title", StatusCode::OK, text, Some(id.to_string()))
+    }
+
+    fn denied(&self, client: &Client) -> Outcome {
+        self.say("denied-title", StatusCode::OK, |page| page.t1("denied-text", "client", &client.name), None)
+    }
+
+    /// Loading the result page again sends its form again: then it says the same again.
+    async fn late_or_again(&self, id: GrantId, decision: Decision) -> Outcome {
+        let Some((grant, client)) = decide::reopen(self.app, id).await? else { return self.late() };
+        match (decision, &grant.state) {
+            (
+                Decision::Approve,
+                grant::State::Approved(approval) | grant::State::Redeemed { approval, .. },
+            ) if approval.by == self.account.id => self.approved(id, &client),
+            (Decision::Deny, grant::State::Denied { .. }) => self.denied(&client),
+            _ => self.late(),
         }
     }
 

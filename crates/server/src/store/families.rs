@@ -28,7 +28,9 @@ statements! {
            WHERE f.id = ?1 AND f.ended_at IS NULL AND account.disabled_at IS NULL \
            AND NOT EXISTS (SELECT 1 FROM revoked_token WHERE revoked_token.id = ?2)");
     BY_REFRESH = select!(", t.expires_at, t.spent_at, \
-                 (SELECT COUNT(*) FROM refresh_token AS s WHERE s.parent = t.digest AND s.spent_at IS NOT NULL) \
+                 (SELECT COUNT(*) FROM refresh_token AS s WHERE s.parent = t.digest AND s.spent_at IS NOT NULL) + \
+                 (SELECT COUNT(*) FROM refresh_token AS twin JOIN refresh_token AS s ON s.parent = twin.digest \
+                  WHERE twin.parent = t.parent AND twin.digest <> t.digest) \
                  FROM refresh_token AS t JOIN token_family AS f ON f.id = t.family_id \
                  JOIN account ON account.id = f.account_id \
                  WHERE t.digest = ?1 AND account.disabled_at IS NULL");
@@ -50,7 +52,9 @@ statements! {
     SPEND_SIBLINGS = "UPDATE refresh_token SET spent_at = ?2 WHERE spent_at IS NULL AND parent = \
                       (SELECT own.parent FROM refresh_token AS own WHERE own.digest = ?1)";
     UNSPENT_CHILDREN = "UPDATE refresh_token SET parent = parent WHERE digest = ?1 AND spent_at IS NOT NULL AND NOT EXISTS \
-                        (SELECT 1 FROM refresh_token AS child WHERE child.parent = ?1 AND child.spent_at IS NOT NULL)";
+                        (SELECT 1 FROM refresh_token AS child WHERE child.parent = ?1 AND child.spent_at IS NOT NULL) AND NOT EXISTS \
+                        (SELECT 1 FROM refresh_token AS twin JOIN refresh_token AS child ON child.parent = twin.digest \
+                         WHERE twin.parent = refresh_token.parent AND twin.digest <> ?1)";
     ISSUE_ACCESS = "INSERT INTO access_token (digest, id, family_id, scopes, audience, issued_at, expires_at) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     ACCESS = "SELECT id, family_id, scopes, audience, issued_at, expires_at FROM access_token WHERE digest = ?1";
@@ -237,7 +241,7 @@ pub fn spend(digest: &Digest, now: Timestamp) -> [Stmt; 2] {
     ]
 }
 
-/// Conflicts unless the token was spent and none of its successors was.
+/// Conflicts unless the token was spent, none of its successors was, and no twin of it was used.
 pub fn successors_unspent(digest: &Digest) -> Stmt {
     Stmt::one(UNSPENT_CHILDREN, vec![digest.into()])
 }

@@ -77,6 +77,17 @@ async fn slow_senders_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_announced_as_too_large_is_refused_at_once() {
+    let server = server().await;
+    let head = format!(
+        "POST /oauth2/v1/token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 700000\r\n\
+         Expect: 100-continue\r\nConnection: close\r\n\r\n"
+    );
+    let answer = tokio::task::block_in_place(|| exchange(&server, head.as_bytes()));
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_never_comes_is_not_waited_for() {
     let server = server().await;
     let head = format!(

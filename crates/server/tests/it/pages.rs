@@ -129,6 +129,25 @@ fn clone<'a>(server: &'a Server, browser: &Browser<'_>) -> Browser<'a> {
 }
 
 #[tokio::test]
+async fn loading_the_result_again_says_the_same_again() {
+    let server = server().await;
+    let (one, two) = (server.ask("tv", "openid").await, server.ask("tv", "openid").await);
+    let mut browser = server.signed_in("alice").await;
+    for (device, decision, words) in [(&one, "approve", "Device connected"), (&two, "deny", "Request denied")]
+    {
+        browser.enter(&device.user_code).await;
+        let filled = [("decision", decision), ("own_device", "yes")];
+        let mut again = clone(&server, &browser);
+        browser.submit("decision", &filled).await;
+        browser.expect(200, words);
+        again.submit("decision", &filled).await;
+        again.expect(200, words);
+    }
+    server.poll(&one).await.ok();
+    server.poll(&two).await.refused(400, "access_denied");
+}
+
+#[tokio::test]
 async fn a_page_of_another_session_does_not_decide() {
     let server = server().await;
     server.add_user("mallory").await;
@@ -286,7 +305,9 @@ async fn the_account_page_lists_and_disconnects() {
     let server = server().await;
     let secret = server.api().await;
     server.add_user("mallory").await;
-    let (one, two) = (server.login("tv", "openid").await, server.login("tv", "openid").await);
+    let one = server.login("tv", "openid").await;
+    server.pass(1);
+    let two = server.login("tv", "openid").await;
     let active = async |tokens: &serde_json::Value| {
         server.introspect(&secret, text(tokens, "access_token")).await["active"] == true
     };

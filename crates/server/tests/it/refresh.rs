@@ -49,6 +49,19 @@ async fn a_lost_answer_may_be_fetched_again_within_the_grace() {
 }
 
 #[tokio::test]
+async fn a_twin_is_worth_nothing_once_the_other_was_used() {
+    let server = server().await;
+    let first = server.login("tv", "openid").await;
+    let kept = server.refresh("tv", refresh_token(&first)).await.ok();
+    let stolen = server.refresh("tv", refresh_token(&first)).await.ok();
+    server.pass(3600);
+    let next = server.refresh("tv", refresh_token(&kept)).await.ok();
+    server.pass(3600);
+    server.refresh("tv", refresh_token(&stolen)).await.refused(400, "invalid_grant");
+    server.refresh("tv", refresh_token(&next)).await.refused(400, "invalid_grant");
+}
+
+#[tokio::test]
 async fn the_grace_ends_when_the_successor_is_used() {
     let server = server().await;
     let first = server.login("tv", "openid").await;
@@ -69,9 +82,10 @@ async fn requests_with_one_token_at_once_all_get_a_working_successor() {
     }
     let successors = tasks.join_all().await;
     // Using one spends its twins: only one line goes on.
-    server.refresh("tv", refresh_token(&successors[3])).await.ok();
-    server.pass(11);
+    let next = server.refresh("tv", refresh_token(&successors[3])).await.ok();
     server.refresh("tv", refresh_token(&successors[5])).await.refused(400, "invalid_grant");
+    // Two have tokens of one line, and one of them may be a thief: it ends.
+    server.refresh("tv", refresh_token(&next)).await.refused(400, "invalid_grant");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the tokens say, and what others are told about them.
 
 use countersign_core::client::{SigningAlg, TokenFormat};
-use countersign_server::flow::clients::ClientSettings;
+use countersign_server::flow::clients::{self, ClientSettings};
 use countersign_server::flow::keys;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode_header};
@@ -132,6 +132,41 @@ async fn a_client_with_registered_resources_gets_only_those() {
 }
 
 #[tokio::test]
+async fn a_client_that_was_given_less_gets_less() {
+    let server = server().await;
+    let one = "https://api.example/one";
+    let device = server.ask_with("tv", &[("scope", "openid profile"), ("resource", one)]).await;
+    let connected = server.login("tv", "openid profile email").await;
+    server.signed_in("alice").await.approve(&device).await;
+    let edit = async |settings: ClientSettings| {
+        let id = "tv".parse().unwrap();
+        clients::edit(&server.running.app, &id, settings, server.now()).await.unwrap().unwrap();
+    };
+    edit(ClientSettings { scopes: Some("openid".parse().unwrap()), ..ClientSettings::default() }).await;
+    let refreshed = server.refresh("tv", text(&connected, "refresh_token")).await.ok();
+    assert_eq!(text(&refreshed, "scope"), "openid");
+    edit(ClientSettings {
+        resources: Some(vec!["https://api.example/two".to_owned()]),
+        ..ClientSettings::default()
+    })
+    .await;
+    server.poll(&device).await.refused(400, "invalid_target");
+    edit(ClientSettings { resources: Some(vec![one.to_owned()]), ..ClientSettings::default() }).await;
+    assert_eq!(text(&server.poll(&device).await.ok(), "scope"), "openid");
+}
+
+#[tokio::test]
+async fn a_client_may_choose_a_signature_that_was_not_used_before() {
+    let server = server().await;
+    let settings = ClientSettings { id_token_alg: Some(SigningAlg::EdDsa), ..ClientSettings::default() };
+    server.add_client("ed", None, settings).await;
+    server.pass(1);
+    let tokens = server.login("ed", "openid").await;
+    let (header, _) = claims(&server, text(&tokens, "id_token")).await;
+    assert_eq!(header.alg, jsonwebtoken::Algorithm::EdDSA);
+}
+
+#[tokio::test]
 async fn opaque_access_tokens_work_alike() {
     let server = server().await;
     let secret = server.api().await;
@@ -211,6 +246,10 @@ async fn a_bearer_with_the_scope_may_introspect() {
     assert_eq!(ask(text(&checker, "access_token")).await.ok()["active"], true);
     ask(text(&tokens, "access_token")).await.refused(403, "insufficient_scope");
     ask("junk").await.refused(401, "invalid_token");
+    let both = [("token", "x"), ("client_id", "tv"), ("client_secret", "x")];
+    let request = server.http.post(server.url("/oauth2/v1/introspect")).form(&both);
+    let request = request.bearer_auth(text(&checker, "access_token"));
+    Reply::of(request.send().await.unwrap()).await.refused(400, "invalid_request");
 }
 
 #[tokio::test]
