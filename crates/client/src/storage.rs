@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_core::wire::{reveal, reveal_option};
 use serde::{Deserialize, Serialize};
@@ -86,8 +87,8 @@ impl Storage {
     /// [`Error::Storage`] if the file cannot be written.
     pub fn save(&self, credentials: &Credentials) -> Result<Place, Error> {
         let text = serde_json::to_string(credentials).map_err(|error| self.failed(&error.to_string()))?;
-        let kept =
-            self.keyring && entry(&credentials.server).and_then(|entry| entry.set_password(&text)).is_ok();
+        let server = credentials.server.clone();
+        let kept = self.keyring && patiently(move || entry(&server)?.set_password(&text)).is_some();
         let mut contents = self.contents()?;
         contents.current = Some(credentials.server.clone());
         if kept {
@@ -115,7 +116,7 @@ impl Storage {
         if !self.keyring {
             return Ok(None);
         }
-        let text = entry(&server).and_then(|entry| entry.get_password()).ok();
+        let text = patiently(move || entry(&server)?.get_password());
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -124,11 +125,10 @@ impl Storage {
     /// # Errors
     /// [`Error::Storage`] if the file cannot be written.
     pub fn forget(&self, server: &str) -> Result<(), Error> {
-        if self.keyring
-            && let Ok(entry) = entry(server)
-        {
+        if self.keyring {
             // Not there, or no keyring at all: either way it holds nothing of ours now.
-            drop(entry.delete_credential());
+            let server = server.to_owned();
+            let _deleted: Option<()> = patiently(move || entry(&server)?.delete_credential());
         }
         let mut contents = self.contents()?;
         contents.logins.remove(server);
@@ -190,6 +190,17 @@ impl Storage {
     fn failed(&self, why: &str) -> Error {
         Error::Storage { place: self.file.display().to_string(), why: why.to_owned() }
     }
+}
+
+/// A locked keyring asks the person to unlock it, and where nobody can see that it asks for ever.
+/// After this long the file has to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn patiently<T: Send + 'static>(work: impl FnOnce() -> keyring::Result<T> + Send + 'static) -> Option<T> {
+    let (answer, answered) = std::sync::mpsc::channel();
+    // The thread is left behind if it hangs; it ends with the process.
+    std::thread::spawn(move || drop(answer.send(work())));
+    answered.recv_timeout(PATIENCE).ok()?.ok()
 }
 
 fn entry(server: &str) -> keyring::Result<keyring::Entry> {
