@@ -131,6 +131,9 @@ pub struct LoginOptions {
     /// Scopes to ask for, separated by spaces
     #[arg(long, value_name = "S", default_value = "openid profile email offline_access")]
     pub scope: String,
+    /// Allow plain http to another machine, which shows the tokens to everybody on the way
+    #[arg(long)]
+    pub insecure_http: bool,
     /// Do not open a browser on this machine
     #[arg(long)]
     pub no_browser: bool,

@@ -36,7 +36,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 
 pub async fn login(options: LoginOptions) -> Outcome {
     let storage = storage(&options.keeping)?;
-    let provider = Provider::discover(&options.server).await?;
+    let provider = if options.insecure_http {
+        Provider::discover_insecure(&options.server).await?
+    } else {
+        Provider::discover(&options.server).await?
+    };
     let mut login = Login::ask(&provider, &options.client_id, &options.scope).await?;
     show::invitation(&login)?;
     if !options.no_browser
@@ -85,7 +89,8 @@ async fn stored(storage: &Storage, server: Option<&String>) -> Outcome<Credentia
 async fn fresh(options: &ServerOption) -> Outcome<(Provider, Credentials)> {
     let storage = storage(&options.keeping)?;
     let credentials = stored(&storage, options.server.as_ref()).await?;
-    let provider = Provider::discover(&credentials.server).await?;
+    // Whether plain http would do was decided at login.
+    let provider = Provider::discover_insecure(&credentials.server).await?;
     if credentials.lasts(FRESH) {
         return Ok((provider, credentials));
     }
@@ -133,7 +138,8 @@ pub async fn token(options: ServerOption) -> Outcome {
 pub async fn logout(options: ServerOption) -> Outcome {
     let storage = storage(&options.keeping)?;
     let credentials = stored(&storage, options.server.as_ref()).await?;
-    let provider = Provider::discover(&credentials.server).await?;
+    // Whether plain http would do was decided at login.
+    let provider = Provider::discover_insecure(&credentials.server).await?;
     // The refresh token takes everything along; without one there is only the access token.
     let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
     provider.revoke(&credentials.client_id, token).await?;

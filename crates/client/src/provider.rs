@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_core::wire::{DeviceAuthorization, Discovery, ErrorBody, TokenResponse};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use url::Url;
+use url::{Host, Url};
 
 use crate::verify::Verifier;
 use crate::{Error, Plain};
@@ -24,8 +24,21 @@ impl Provider {
     ///
     /// # Errors
     /// [`Error::Network`] if it cannot be reached; [`Error::Protocol`] if there is no such document,
-    /// or if it names another issuer.
+    /// if it names another issuer, or if it would be reached over plain http on another machine.
     pub async fn discover(server: &str) -> Result<Self, Error> {
+        let plain = Url::parse(server).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url));
+        if plain {
+            let why = "plain http shows the tokens to everybody on the way; use https".to_owned();
+            return Err(Error::Protocol { url: server.to_owned(), why });
+        }
+        Self::discover_insecure(server).await
+    }
+
+    /// [`Provider::discover`] for those who know that nobody listens on the way.
+    ///
+    /// # Errors
+    /// As [`Provider::discover`], but plain http will do.
+    pub async fn discover_insecure(server: &str) -> Result<Self, Error> {
         let server = server.trim_end_matches('/');
         let protocol = |why: &str| Error::Protocol { url: server.to_owned(), why: why.to_owned() };
         let parsed = Url::parse(server).map_err(|_| protocol("not a URL; write it with https://"))?;
@@ -106,6 +119,15 @@ impl Provider {
             url: self.discovery.issuer.clone(),
             why: format!("it does not offer {what}"),
         })
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

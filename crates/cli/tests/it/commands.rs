@@ -128,6 +128,27 @@ fn the_configuration_is_shown_and_checked() {
 }
 
 #[test]
+fn the_key_may_come_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_key = |key: &str| {
+        let mut command = crate::process::countersign(folder.path());
+        command
+            .args(["--data-dir", "data", "key", "list"])
+            .env("COUNTERSIGN_SECRET_KEY", key)
+            .output()
+            .unwrap()
+    };
+    stdout(&with_key("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    assert!(!folder.path().join("data/secret.key").exists());
+    let (code, error) = failure(&with_key("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="));
+    assert!(code == Some(1) && error.contains("another key than COUNTERSIGN_SECRET_KEY"), "{error}");
+    let (code, error) = failure(&with_key("too short"));
+    assert!(code == Some(1) && error.contains("32 bytes in base64"), "{error}");
+    let (code, error) = failure(&run(folder.path(), &data(&["key", "list"])));
+    assert!(code == Some(1) && error.contains("is missing"), "{error}");
+}
+
+#[test]
 fn completions_and_manual_come_out() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {

@@ -103,6 +103,8 @@ async fn a_denial_is_exit_code_3_and_an_expiry_4() {
     assert!(code == Some(1) && error.contains("invalid_client"), "{error}");
     let (code, error) = failure(&run(folder.path(), &["login", "--server", "http://127.0.0.1:1"]));
     assert!(code == Some(1) && error.contains("cannot reach"), "{error}");
+    let (code, error) = failure(&run(folder.path(), &["login", "--server", "http://192.0.2.1"]));
+    assert!(code == Some(1) && error.contains("plain http"), "{error}");
     let other_name = server.url.replace("localhost", "127.0.0.1");
     let (code, error) = failure(&run(folder.path(), &["login", "--server", &other_name]));
     assert!(code == Some(1) && error.contains("it calls itself"), "{error}");

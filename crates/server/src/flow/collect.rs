@@ -60,6 +60,7 @@ pub async fn poll(
             }
         }
     }
+    // It is approved, and yet the guard refuses: its client was removed in this very moment.
     Ok(Polled::Denied)
 }
 
