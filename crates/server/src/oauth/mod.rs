@@ -32,6 +32,7 @@ type Outcome = Result<Response, OAuthError>;
 /// Texts that a client adds to its question are bounded.
 const TEXT_BYTES: usize = 512;
 
+/// The clock is read after this: who sends slowly must not be judged by the time at which they began.
 async fn form(request: Request) -> Result<(Parts, Form), OAuthError> {
     Form::read(request).await.map_err(|(_, bad)| OAuthError::Body(bad))
 }
@@ -54,8 +55,8 @@ fn scopes(form: &Form) -> Result<Option<Scopes>, OAuthError> {
 
 /// Step 1 (RFC 8628 §3.1).
 pub async fn device_authorization(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let now = app.clock.now();
     let (parts, form) = form(request).await?;
+    let now = app.clock.now();
     let client = authenticate(&app, &parts.headers, &form).await?;
     if !client.may_use(GrantType::DeviceCode) {
         return Err(OAuthError::UnauthorizedClient("this client may not use the device flow"));
@@ -119,8 +120,8 @@ fn options(form: &Form) -> Result<TokensOptions, OAuthError> {
 
 /// Steps 2, 5 and 6 (RFC 8628 §3.4, RFC 6749 §6).
 pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let now = app.clock.now();
     let (parts, form) = form(request).await?;
+    let now = app.clock.now();
     let grant = required(&form, "grant_type")?;
     let grant =
         GrantType::ALL.iter().find(|known| known.name() == grant).ok_or(OAuthError::UnsupportedGrantType)?;
@@ -185,8 +186,8 @@ async fn refresh(
 
 /// RFC 7662. A confidential client asks, or a bearer of the scope `introspect`.
 pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let now = app.clock.now();
     let (parts, form) = form(request).await?;
+    let now = app.clock.now();
     let asker = match bearer(&parts.headers)? {
         Some(_) if form.one("client_secret").or(form.one("client_assertion")).is_some() => {
             return Err(client::two_ways());
@@ -248,8 +249,8 @@ fn one_or_many(mut list: Vec<String>) -> Value {
 
 /// RFC 7009.
 pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let now = app.clock.now();
     let (parts, form) = form(request).await?;
+    let now = app.clock.now();
     let client = authenticate(&app, &parts.headers, &form).await?;
     let token = required(&form, "token")?;
     match tokens::revoke(&app, &client, token, now).await? {

@@ -113,11 +113,12 @@ async fn post<F>(app: Arc<App>, request: Request, inner: F) -> Response
 where
     F: AsyncFnOnce(&App, &Parts, &Browser, &Form, Timestamp) -> Outcome,
 {
-    let now = app.clock.now();
     let (parts, form) = match Form::read(request).await {
         Ok((parts, form)) => (parts, Ok(form)),
         Err((parts, bad)) => (parts, Err(bad)),
     };
+    // After the body: who sends slowly must not be judged by the time at which they began.
+    let now = app.clock.now();
     let browser = match Browser::load(&app, &parts, now).await {
         Ok(browser) => browser,
         Err(fault) => return broken(&fault),

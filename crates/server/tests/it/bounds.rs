@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::{Reply, Server, server};
+use crate::support::{DEVICE_CODE, Reply, Server, server};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const ENDPOINTS: [&str; 4] =
@@ -95,6 +95,34 @@ async fn a_body_that_never_comes_is_not_waited_for() {
     );
     let answer = tokio::task::block_in_place(|| exchange(&server, head.as_bytes()));
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("30 seconds"), "{answer}");
+}
+
+/// The head comes in time, the body only after the code has expired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_slowly_is_judged_by_the_time_at_the_end() {
+    let server = server().await;
+    let device = server.ask("tv", "openid").await;
+    server.signed_in("alice").await.approve(&device).await;
+    let body = format!("grant_type={DEVICE_CODE}&client_id=tv&device_code={}", device.device_code);
+    let head = format!(
+        "POST /oauth2/v1/token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let answer = tokio::task::block_in_place(|| {
+        let mut stream = TcpStream::connect(server.running.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut seen = [0; 64];
+        let read = stream.read(&mut seen).unwrap();
+        assert!(seen[..read].starts_with(b"HTTP/1.1 100"), "the handler is waiting for the body");
+        server.pass(1800);
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    assert!(answer.contains("expired_token"), "{answer}");
 }
 
 #[tokio::test]
