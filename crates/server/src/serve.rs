@@ -102,7 +102,11 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
         .map_err(|error| failed(&tls.cert_file, error.to_string()))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key_file)
         .map_err(|error| failed(&tls.key_file, error.to_string()))?;
-    let config = ServerConfig::builder()
+    // Named, not taken from the process: another crate may bring a second provider along.
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&tls.cert_file, error.to_string()))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| failed(&tls.cert_file, error.to_string()))?;
