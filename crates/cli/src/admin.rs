@@ -12,22 +12,30 @@ use countersign_server::app::App;
 use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings};
 use countersign_server::flow::{devices, keys, setup};
+use countersign_server::signing::{JWKS_CACHED, Stage};
+use countersign_server::store::Opening;
 use countersign_server::world::{Clock, Entropy};
 use serde_json::{Value, json};
 
-use crate::args::{ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, UserCommand};
+use crate::args::{ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, Resettable, UserCommand};
 use crate::config;
 use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, table, time};
 
-async fn open(global: &Global) -> Outcome<App> {
+async fn open(global: &Global, opening: Opening) -> Outcome<App> {
     let config = config::load(global, &[])?;
     let listen = config.listen;
-    Ok(setup::open(config, listen, Clock::System, Entropy::Os).await?)
+    Ok(setup::open(config, opening, listen, Clock::System, Entropy::Os).await?)
+}
+
+/// Adding something may be the first thing that happens to an installation; anything else asks for
+/// one that exists.
+const fn opening(adds: bool) -> Opening {
+    if adds { Opening::Create } else { Opening::Existing }
 }
 
 pub async fn migrate(global: &Global) -> Outcome {
-    let app = open(global).await?;
+    let app = open(global, Opening::Migrate).await?;
     app.store.ready().await?;
     app.store.close().await;
     line("The database is up to date.")
@@ -58,7 +66,7 @@ fn password(from_stdin: bool, app: &App) -> Outcome<(Plain, bool)> {
 }
 
 pub async fn user(global: &Global, command: UserCommand) -> Outcome {
-    let app = open(global).await?;
+    let app = open(global, opening(matches!(command, UserCommand::Add { .. }))).await?;
     let now = app.clock.now();
     let done = |done: Result<(), AccountRefusal>, what: String| match done {
         Ok(()) => line(what),
@@ -119,7 +127,7 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
             let name = username(&name)?;
             done(
                 accounts::remove(&app, &name, now).await?,
-                format!("Removed {name} and everything of theirs."),
+                format!("Removed {name}; their devices are disconnected. The audit trail keeps their id."),
             )
         }
     }
@@ -171,11 +179,12 @@ fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
         id_token_alg: fields.id_token_alg,
         code_ttl: fields.code_ttl.map(|Span(ttl)| ttl),
         interval: fields.interval.map(|Span(interval)| interval),
+        reset: Vec::new(),
     })
 }
 
 pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
-    let app = open(global).await?;
+    let app = open(global, opening(matches!(command, ClientCommand::Add { .. }))).await?;
     let now = app.clock.now();
     match command {
         ClientCommand::Add { id, fields, secret, public: _, auth_method, json } => {
@@ -207,8 +216,10 @@ pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
             let client = clients::find(&app, &id).await??;
             print_client(&app, &client, None, json)
         }
-        ClientCommand::Edit { id, fields, json } => {
-            let client = clients::edit(&app, &id, settings(fields)?, now).await??;
+        ClientCommand::Edit { id, fields, reset, json } => {
+            let reset = reset.into_iter().map(Resettable::field).collect();
+            let settings = ClientSettings { reset, ..settings(fields)? };
+            let client = clients::edit(&app, &id, settings, now).await??;
             print_client(&app, &client, None, json)
         }
         ClientCommand::RotateSecret { id, json } => {
@@ -296,7 +307,7 @@ fn print_client(app: &App, client: &Client, secret: Option<&Plain>, json: bool) 
 }
 
 pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
-    let app = open(global).await?;
+    let app = open(global, Opening::Existing).await?;
     let now = app.clock.now();
     match command {
         DeviceCommand::List { json } => {
@@ -344,16 +355,25 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
 }
 
 pub async fn key(global: &Global, command: KeyCommand) -> Outcome {
-    let app = open(global).await?;
+    let app = open(global, Opening::Existing).await?;
     let now = app.clock.now();
     let (listed, as_json) = match command {
         KeyCommand::List { json } => (keys::list(&app).await?, json),
         KeyCommand::Rotate { json } => {
+            let next_since = keys::list(&app).await?.into_iter().filter(|key| key.stage == Stage::Next);
+            let next_since = next_since.map(|key| key.created_at).max().unwrap_or(now);
             if !keys::rotate(&app, now).await? {
                 return Err(failure(
                     "somebody else rotated the keys at the same moment",
                     "look with `countersign key list`",
                 ));
+            }
+            if now.since(next_since) < JWKS_CACHED {
+                output::note(format!(
+                    "note: the keys now in use were published less than {} ago. Programs that remember the \
+                     published keys for that long may refuse new tokens until then.",
+                    Span(JWKS_CACHED)
+                ))?;
             }
             (keys::list(&app).await?, json)
         }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use countersign_core::client::{AuthMethod, CLI_CLIENT, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::id::FamilyId;
 use countersign_core::time::Span;
+use countersign_server::flow::clients::Field;
 
 use crate::failure::Outcome;
 use crate::output::line;
@@ -47,7 +48,7 @@ pub enum Command {
     /// Prints a valid access token, refreshing it when needed
     Token(ServerOption),
     /// Revokes this device's tokens at the server, then forgets them here
-    Logout(ServerOption),
+    Logout(LogoutOptions),
     /// Administers people
     #[command(subcommand)]
     User(UserCommand),
@@ -104,6 +105,15 @@ pub struct ServerOption {
     pub server: Option<String>,
     #[command(flatten)]
     pub keeping: KeepingOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct LogoutOptions {
+    #[command(flatten)]
+    pub at: ServerOption,
+    /// Only forget the tokens here, for a server that is gone for good; they stay valid there
+    #[arg(long)]
+    pub local: bool,
 }
 
 #[derive(Debug, Args)]
@@ -178,7 +188,7 @@ pub enum UserCommand {
     Disable { name: String },
     /// Lets a person sign in again; devices must be connected anew
     Enable { name: String },
-    /// Removes a person and everything of theirs
+    /// Removes a person and disconnects all of their devices; the audit trail keeps their id
     Remove { name: String },
 }
 
@@ -208,6 +218,32 @@ pub struct ClientFields {
     /// How long its devices wait between polls, in place of device.interval
     #[arg(long, value_name = "D")]
     pub interval: Option<Span>,
+}
+
+/// A field of a client that can go back to its default.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Resettable {
+    Scope,
+    Grant,
+    Resource,
+    TokenFormat,
+    IdTokenAlg,
+    CodeTtl,
+    Interval,
+}
+
+impl Resettable {
+    pub const fn field(self) -> Field {
+        match self {
+            Self::Scope => Field::Scopes,
+            Self::Grant => Field::Grants,
+            Self::Resource => Field::Resources,
+            Self::TokenFormat => Field::TokenFormat,
+            Self::IdTokenAlg => Field::IdTokenAlg,
+            Self::CodeTtl => Field::CodeTtl,
+            Self::Interval => Field::Interval,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -246,6 +282,9 @@ pub enum ClientCommand {
         id: ClientId,
         #[command(flatten)]
         fields: ClientFields,
+        /// Puts a field back to its default; repeat for more
+        #[arg(long, value_name = "FIELD")]
+        reset: Vec<Resettable>,
         #[arg(long)]
         json: bool,
     },

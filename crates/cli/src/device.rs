@@ -6,7 +6,7 @@ use countersign_client::storage::{Credentials, Place, Storage};
 use countersign_client::{Error, Login, Provider, TokenResponse};
 use serde_json::Value;
 
-use crate::args::{KeepingOptions, LoginOptions, ServerOption, WhoamiOptions};
+use crate::args::{KeepingOptions, LoginOptions, LogoutOptions, ServerOption, WhoamiOptions};
 use crate::failure::{Outcome, failure};
 use crate::output::{self, line, note};
 use crate::show;
@@ -45,7 +45,7 @@ pub async fn login(options: LoginOptions) -> Outcome {
     show::invitation(&login)?;
     if !options.no_browser
         && has_browser()
-        && let Some(link) = login.verification_uri_complete()
+        && let Some(link) = login.link()
         && open::that_detached(link).is_ok()
     {
         note("  The page was opened in your browser.")?;
@@ -135,15 +135,44 @@ pub async fn token(options: ServerOption) -> Outcome {
     line(credentials.access_token.reveal())
 }
 
-pub async fn logout(options: ServerOption) -> Outcome {
+pub async fn logout(options: LogoutOptions) -> Outcome {
+    let LogoutOptions { at: options, local } = options;
     let storage = storage(&options.keeping)?;
+    // Another process may be about to spend the refresh token and to keep its successor.
+    let _lock = {
+        let storage = storage.clone();
+        blocking(move || storage.lock()).await?
+    };
     let credentials = stored(&storage, options.server.as_ref()).await?;
-    // Whether plain http would do was decided at login.
-    let provider = Provider::discover_insecure(&credentials.server).await?;
-    // The refresh token takes everything along; without one there is only the access token.
-    let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
-    provider.revoke(&credentials.client_id, token).await?;
+    let revoked = if local { None } else { Some(revoke(&credentials).await) };
+    match &revoked {
+        None | Some(Ok(())) => {}
+        // It does not know this client or token any more: there is nothing left to revoke.
+        Some(Err(error)) if is_final(error) => note(format!("note: {error}"))?,
+        Some(Err(error)) => {
+            return Err(failure(
+                error.to_string(),
+                "the tokens are still valid and still here; try again later, or forget them here with --local",
+            ));
+        }
+    }
     let server = credentials.server.clone();
     blocking(move || storage.forget(&server)).await?;
+    if revoked.is_none() {
+        return line(format!("Forgot the tokens of {}. The server still honours them.", credentials.server));
+    }
     line(format!("Logged out of {}.", credentials.server))
+}
+
+/// The server has decided, and will not decide otherwise tomorrow.
+fn is_final(error: &Error) -> bool {
+    error.code().is_some_and(|code| !matches!(code, "server_error" | "temporarily_unavailable" | "slow_down"))
+}
+
+/// The refresh token takes everything along; without one there is only the access token.
+async fn revoke(credentials: &Credentials) -> Result<(), Error> {
+    // Whether plain http would do was decided at login.
+    let provider = Provider::discover_insecure(&credentials.server).await?;
+    let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
+    provider.revoke(&credentials.client_id, token).await
 }

@@ -14,7 +14,7 @@ use crate::output::note;
 /// Prints where to go and what to type, on standard error: standard output is for results.
 pub fn invitation(login: &Login) -> Outcome {
     note("")?;
-    if let Some(picture) = login.verification_uri_complete().and_then(qr) {
+    if let Some(picture) = login.link().and_then(qr) {
         note(picture)?;
         note("")?;
     }

@@ -14,7 +14,7 @@ pub enum Error {
     Network { url: String, why: String },
     /// The server answered with an error of its own (RFC 6749 §5.2).
     #[error("{server} refused: {error}: {description}")]
-    Refused { server: String, error: String, description: String },
+    Refused { server: String, error: String, description: String, interval: Option<u64> },
     /// The server answered something that no such server answers.
     #[error("{url} did not answer as expected: {why}")]
     Protocol { url: String, why: String },

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use countersign_core::wire::{DeviceAuthorization, TokenResponse};
+use url::Url;
 
-use crate::provider::Provider;
+use crate::provider::{Provider, visible};
 use crate::{Error, Plain, unix_time};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -12,6 +13,16 @@ const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// A server that is away is asked less and less often, but at least this often.
 const LONGEST: Duration = Duration::from_mins(1);
+
+/// The interval after a `slow_down`: what the server says, if it says more than the five seconds that
+/// are meant otherwise.
+fn slower(interval: Duration, error: &Error) -> Duration {
+    let said = match error {
+        Error::Refused { interval: Some(seconds), .. } => Duration::from_secs(*seconds),
+        _ => Duration::ZERO,
+    };
+    said.min(LONGEST).max(interval + SLOW_DOWN)
+}
 
 /// A device code that waits for a person.
 #[derive(Debug)]
@@ -38,7 +49,10 @@ impl Login {
     /// # Errors
     /// [`Error::Refused`] with the server's code, such as `invalid_client` or `invalid_scope`.
     pub async fn ask(provider: &Provider, client_id: &str, scope: &str) -> Result<Self, Error> {
-        let authorization = provider.authorize(client_id, scope).await?;
+        let mut authorization = provider.authorize(client_id, scope).await?;
+        // It is printed on a terminal, which must not be told anything else by it.
+        authorization.user_code = Plain::new(visible(authorization.user_code.reveal()));
+        authorization.verification_uri = visible(&authorization.verification_uri);
         let interval = Duration::from_secs(authorization.interval.max(1));
         let lifetime = i64::try_from(authorization.expires_in).unwrap_or(i64::MAX);
         let expires_at = unix_time().saturating_add(lifetime);
@@ -59,6 +73,12 @@ impl Login {
     /// The same page with the code filled in, for a QR code or a browser on this machine.
     pub fn verification_uri_complete(&self) -> Option<&str> {
         self.authorization.verification_uri_complete.as_ref().map(Plain::reveal)
+    }
+
+    /// [`Login::verification_uri_complete`] if a browser can be sent there: an http or https URL.
+    pub fn link(&self) -> Option<&str> {
+        let is_web = |link: &&str| Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        self.verification_uri_complete().filter(is_web)
     }
 
     /// How long to wait before the next [`Login::poll`].
@@ -92,7 +112,7 @@ impl Login {
             Err(error) => match error.code() {
                 Some("authorization_pending") => Ok(Poll::Pending),
                 Some("slow_down") => {
-                    self.interval += SLOW_DOWN;
+                    self.interval = slower(self.interval, &error);
                     Ok(Poll::Pending)
                 }
                 Some("access_denied") => Err(Error::Denied),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_core::text::is_hidden;
 use countersign_core::wire::{DeviceAuthorization, Discovery, ErrorBody, TokenResponse};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -54,7 +55,12 @@ impl Provider {
         let url = format!("{server}/.well-known/openid-configuration");
         let discovery: Discovery = read(&url, http.get(&url)).await?;
         if discovery.issuer.trim_end_matches('/') != server {
-            return Err(protocol(&format!("it calls itself {}; use that URL", discovery.issuer)));
+            return Err(protocol(&format!("it calls itself {}; use that URL", visible(&discovery.issuer))));
+        }
+        if parsed.scheme() == "https"
+            && discovery.endpoints().any(|endpoint| !endpoint.starts_with("https://"))
+        {
+            return Err(protocol("it would have tokens sent over plain http"));
         }
         Ok(Self { http, discovery })
     }
@@ -122,6 +128,11 @@ impl Provider {
     }
 }
 
+/// Text of a server's, without what a terminal would take for a command.
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|symbol| !is_hidden(*symbol)).collect()
+}
+
 fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -144,7 +155,12 @@ async fn send(url: &str, request: RequestBuilder) -> Result<Response, Error> {
     match response.json::<ErrorBody>().await {
         Ok(body) if !body.error.is_empty() => {
             let error = if expired { "invalid_token".to_owned() } else { body.error };
-            Err(Error::Refused { server: host(url), error, description: body.error_description })
+            Err(Error::Refused {
+                server: host(url),
+                error: visible(&error),
+                description: visible(&body.error_description),
+                interval: body.interval,
+            })
         }
         _ => Err(Error::Protocol { url: url.to_owned(), why: format!("status {status}") }),
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::id::AccountId;
+use crate::secret::Digest;
 use crate::text::is_hidden;
 use crate::time::Timestamp;
 
@@ -68,6 +69,8 @@ pub struct SignIn {
 /// A signed-in browser.
 #[derive(Clone, Debug)]
 pub struct Session {
+    /// Of the browser's cookie.
+    pub digest: Digest,
     pub account: AccountId,
     pub sign_in: SignIn,
     pub expires_at: Timestamp,

@@ -131,10 +131,6 @@ impl Grant {
         now >= self.expires_at
     }
 
-    pub fn remaining(&self, now: Timestamp) -> Duration {
-        self.expires_at.since(now)
-    }
-
     pub fn client(&self) -> &ClientId {
         match &self.ask {
             Ask::Tokens(ask) => &ask.client,
@@ -156,17 +152,12 @@ impl Grant {
         }
     }
 
-    /// Whether this sign-in is fresh enough for what was asked (OIDC Core §3.1.2.1).
+    /// Whether this sign-in is fresh enough for what was asked (OIDC Core §3.1.2.1): one that came
+    /// after the question always is, or `max_age=0` could never be met.
     pub fn accepts(&self, sign_in: &SignIn, now: Timestamp) -> bool {
-        match &self.ask {
-            Ask::Tokens(ask) => {
-                let within = ask
-                    .options
-                    .max_age
-                    .is_none_or(|max_age| now.since(sign_in.at) <= Duration::from_secs(u64::from(max_age)));
-                within && (!ask.options.prompt_login || sign_in.at >= self.asked_at)
-            }
-        }
+        let Ask::Tokens(ask) = &self.ask;
+        let young = |max_age: u32| now.since(sign_in.at) <= Duration::from_secs(u64::from(max_age));
+        sign_in.at >= self.asked_at || (!ask.options.prompt_login && ask.options.max_age.is_none_or(young))
     }
 
     /// Whether a decision can still be made.
@@ -257,9 +248,11 @@ mod tests {
     #[test]
     fn a_stale_sign_in_may_not_approve() {
         let options = TokensOptions { max_age: Some(60), ..TokensOptions::default() };
-        let stale = SignIn { at: START, amr: Vec::new() };
-        let late = START + Duration::from_secs(61);
-        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_mins(1)));
+        let stale = SignIn { at: START - Duration::from_secs(1), amr: Vec::new() };
+        let late = START + Duration::from_mins(1);
+        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_secs(59)));
+        let after = SignIn { at: START, amr: Vec::new() };
+        assert!(grant(options.clone()).accepts(&after, late + Duration::from_mins(1)));
         let yes = Approval { sign_in: stale, ..approval(late) };
         assert_eq!(grant(options).approve(yes).err(), Some(Refusal::SignInTooOld));
     }

@@ -14,16 +14,17 @@ pub struct Rule {
     pub window: Duration,
 }
 
-/// The wait doubles this many times at most: 16 windows.
+/// The wait doubles this many times at most.
 const MAX_DOUBLINGS: u32 = 4;
 
 /// What is remembered of one guesser, as one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     pub count: u32,
-    /// How many windows in a row were used up.
+    /// How many windows in a row were used up before this one.
     pub strikes: u32,
-    /// When the window, or the wait, ends.
+    /// When this window ends. The wait after it follows from the count, so that giving back the
+    /// attempt that filled it takes the wait back, too.
     pub until: Timestamp,
 }
 
@@ -31,38 +32,41 @@ impl Rule {
     /// Counts one attempt at `now`, or says how long to wait.
     pub fn attempt(self, tally: Option<Tally>, now: Timestamp) -> Result<Tally, Duration> {
         let mut tally = match tally {
-            Some(tally) if now < tally.until => tally,
+            Some(tally) if now < self.end(tally) => tally,
             ended => Tally {
                 count: 0,
-                strikes: ended.filter(|tally| tally.count >= self.attempts).map_or(0, |tally| tally.strikes),
+                strikes: ended.filter(|tally| self.is_full(*tally)).map_or(0, |tally| tally.strikes + 1),
                 until: now + self.window,
             },
         };
-        if tally.count >= self.attempts {
-            return Err(tally.until.since(now));
+        if self.is_full(tally) {
+            return Err(self.end(tally).since(now));
         }
         tally.count += 1;
-        if tally.count >= self.attempts {
-            tally.until = tally.until.max(now + self.window * (1 << tally.strikes.min(MAX_DOUBLINGS)));
-            tally.strikes += 1;
-        }
         Ok(tally)
     }
 
-    /// Takes back one attempt that turned out to be right.
-    #[must_use]
-    pub fn give_back(self, tally: Tally) -> Tally {
-        let was_full = tally.count >= self.attempts;
-        Tally {
-            count: tally.count.saturating_sub(1),
-            strikes: if was_full { tally.strikes.saturating_sub(1) } else { tally.strikes },
-            until: tally.until,
-        }
+    const fn is_full(self, tally: Tally) -> bool {
+        tally.count >= self.attempts
+    }
+
+    /// When the window and, if it was used up, the wait after it are over.
+    fn end(self, tally: Tally) -> Timestamp {
+        let windows = if self.is_full(tally) { (1 << tally.strikes.min(MAX_DOUBLINGS)) - 1 } else { 0 };
+        tally.until + self.window * windows
     }
 
     /// After this, a tally says nothing that is worth keeping.
     pub fn forget_at(self, tally: Tally) -> Timestamp {
         tally.until + self.window * (1 << MAX_DOUBLINGS)
+    }
+}
+
+impl Tally {
+    /// Takes back one attempt that turned out to be right.
+    #[must_use]
+    pub const fn given_back(self) -> Self {
+        Self { count: self.count.saturating_sub(1), strikes: self.strikes, until: self.until }
     }
 }
 
@@ -106,16 +110,17 @@ mod tests {
     fn a_right_attempt_costs_nothing() {
         let mut tally = RULE.attempt(None, minute(0)).unwrap();
         for _ in 0..100 {
-            tally = RULE.give_back(RULE.attempt(Some(tally), minute(0)).unwrap());
+            tally = RULE.attempt(Some(tally), minute(0)).unwrap().given_back();
         }
         assert_eq!((tally.count, tally.strikes), (1, 0));
         let mut nine = tally;
         for _ in 0..8 {
             nine = RULE.attempt(Some(nine), minute(0)).unwrap();
         }
-        let back = RULE.give_back(RULE.attempt(Some(nine), minute(0)).unwrap());
-        assert_eq!((back.count, back.strikes), (9, 0));
-        assert!(RULE.attempt(Some(back), minute(0)).is_ok());
+        let back = RULE.attempt(Some(nine), minute(9)).unwrap().given_back();
+        assert_eq!(back, nine);
+        // Not even the window is longer for it.
+        assert_eq!(RULE.attempt(Some(back), minute(10)).map(|fresh| fresh.count), Ok(1));
     }
 
     proptest! {

@@ -11,9 +11,10 @@ const BACK_OFF: Duration = Duration::from_secs(5);
 ///
 /// The first poll is never too soon, and a tenth of the interval is forgiven, because networks
 /// jitter. A refused poll must not become the new `last`: a client that waits one full interval
-/// gets through, however often it was refused before.
+/// gets through, however often it was refused before. A `last` that lies ahead is as far away as
+/// one that lies behind: polls overtake each other, and clocks are set back.
 pub fn too_soon(last: Option<Timestamp>, now: Timestamp, interval: Duration) -> bool {
-    last.is_some_and(|last| now.since(last) + interval / 10 < interval)
+    last.is_some_and(|last| now.since(last).max(last.since(now)) + interval / 10 < interval)
 }
 
 /// The interval that a refused client is told to keep from now on.
@@ -38,6 +39,13 @@ mod tests {
         let after = |millis| too_soon(Some(last), last + Duration::from_millis(millis), INTERVAL);
         assert!(after(0) && after(4_499));
         assert!(!after(4_500) && !after(5_000));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_lock_anybody_out() {
+        let last = Timestamp::from_secs(1_000);
+        assert!(too_soon(Some(last), Timestamp::from_secs(999), INTERVAL));
+        assert!(!too_soon(Some(last), Timestamp::from_secs(400), INTERVAL));
     }
 
     #[test]

@@ -11,9 +11,16 @@ pub const INTROSPECT: &str = "introspect";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<String>);
 
+/// What is asked for in one request, in bytes, at most.
+pub const MAX_BYTES: usize = 2048;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a scope: use printable ASCII without spaces, quotes or backslashes")]
-pub struct BadScope(String);
+pub enum BadScope {
+    #[error("`{0}` is not a scope: use printable ASCII without spaces, quotes or backslashes")]
+    Name(String),
+    #[error("the scopes are longer than {MAX_BYTES} bytes together")]
+    TooLong,
+}
 
 impl Scopes {
     pub fn standard() -> Self {
@@ -22,10 +29,15 @@ impl Scopes {
 
     pub fn from_names<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, BadScope> {
         let mut scopes = Self::default();
+        let mut bytes = 0;
         for name in names {
             let name = name.as_ref();
+            bytes += name.len() + 1;
+            if bytes > MAX_BYTES {
+                return Err(BadScope::TooLong);
+            }
             if name.is_empty() || !name.bytes().all(is_scope_byte) {
-                return Err(BadScope(name.to_owned()));
+                return Err(BadScope::Name(name.to_owned()));
             }
             if !scopes.contains(name) {
                 scopes.0.push(name.to_owned());
@@ -85,6 +97,13 @@ mod tests {
     fn order_is_kept_and_repeats_are_dropped() {
         let scopes: Scopes = "b a  b c".parse().unwrap();
         assert_eq!(scopes.to_string(), "b a c");
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_sane() {
+        let many = |count: usize| (0..count).map(|n| format!("{n:04}")).collect::<Vec<_>>().join(" ");
+        assert!(many(409).parse::<Scopes>().is_ok());
+        assert_eq!(many(410).parse::<Scopes>(), Err(BadScope::TooLong));
     }
 
     #[test]

@@ -78,3 +78,13 @@ pub struct Discovery {
     pub revocation_endpoint: Option<String>,
     pub userinfo_endpoint: Option<String>,
 }
+
+impl Discovery {
+    /// Every URL in it that is called.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        let optional =
+            [&self.device_authorization_endpoint, &self.revocation_endpoint, &self.userinfo_endpoint];
+        let optional = optional.into_iter().flatten();
+        [&self.token_endpoint, &self.jwks_uri].into_iter().chain(optional).map(String::as_str)
+    }
+}

@@ -66,6 +66,7 @@ CREATE TABLE device_grant (
     family_id     BYTEA
 );
 CREATE INDEX device_grant_expiry ON device_grant (expires_at);
+CREATE INDEX device_grant_unopened ON device_grant (expires_at) WHERE opened_at IS NULL;
 CREATE INDEX device_grant_account ON device_grant (account_id) WHERE account_id IS NOT NULL;
 
 CREATE TABLE token_family (

@@ -10,7 +10,7 @@ use crate::config::{Config, PublicUrl};
 use crate::limits::{Paces, PerMinute};
 use crate::password::{Hasher, PasswordError};
 use crate::signing::{Signer, SigningError};
-use crate::store::{Sqlite, Store, StoreError};
+use crate::store::{Opening, Sqlite, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
 use crate::world::{Clock, Entropy, NoEntropy};
@@ -52,15 +52,31 @@ pub enum Fault {
 
 pub type Answer<T> = Result<T, Fault>;
 
+/// Runs `work` to its end even if nobody waits for it any more: a caller who hangs up must not leave
+/// a count half made.
+pub async fn uncancelled<T: Send + 'static>(
+    work: impl Future<Output = Answer<T>> + Send + 'static,
+) -> Answer<T> {
+    tokio::spawn(work).await.map_err(|error| Fault::Page(format!("a task ended badly: {error}")))?
+}
+
 impl App {
-    /// Opens or creates the store and the key that the configuration names.
+    /// Opens the store and the key that the configuration names.
     ///
     /// `bound` is where the server listens, which the default public URL depends on.
-    pub async fn open(config: Config, bound: SocketAddr, clock: Clock, entropy: Entropy) -> Answer<Self> {
+    pub async fn open(
+        config: Config,
+        opening: Opening,
+        bound: SocketAddr,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Answer<Self> {
         let public_url = config.public_url(bound);
         let now = clock.now();
-        create_private_folder(&config.data_dir)?;
-        let store = Store::Sqlite(Sqlite::open(&config.database, now)?);
+        if opening != Opening::Existing {
+            create_private_folder(&config.data_dir)?;
+        }
+        let store = Store::Sqlite(Sqlite::open(&config.database, opening, now)?);
         let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
         let vault = Vault::load(variable.as_deref(), &config.key_file, &store, &entropy).await?;
         let source = variable

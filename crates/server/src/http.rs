@@ -1,6 +1,7 @@
 //! What every door needs of HTTP: bounded bodies, strict forms, who is calling.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -47,8 +48,15 @@ pub enum BadForm {
 }
 
 /// The parameters of one form. Empty ones count as omitted (RFC 6749 §3.1).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Form(Vec<(String, String)>);
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values are passwords and tokens.
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 /// The one parameter that may come more than once (RFC 8707 §2).
 const REPEATABLE: &str = "resource";

@@ -8,24 +8,29 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use countersign_core::grant::{Grant, Poll};
 use countersign_core::id::GrantId;
-use countersign_core::limit::{Rule, Tally};
+use countersign_core::limit::Rule;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::store::{Result, Store, StoreError, attempts};
+use crate::store::{Result, Store, attempts};
 use crate::world::Clock;
 
 /// How often a tally that others change meanwhile is read again.
 const RETRIES: usize = 100;
 
-/// Attempts that were counted, to be given back if they turn out to be right.
+/// How long those wait who lost every race for a tally: so many try at once.
+const CROWDED: Duration = Duration::from_secs(1);
+
+/// Attempts that were counted, with the end of the window that each counts in, to be given back if
+/// they turn out to be right.
 #[derive(Debug)]
 #[must_use = "give it back if the attempt was right"]
-pub struct Counted(Vec<(Digest, Rule)>);
+pub struct Counted(Vec<(Digest, Rule, Timestamp)>);
 
 /// Counts one attempt against every rule, or against none and says how long to wait.
 pub async fn count(
@@ -34,15 +39,19 @@ pub async fn count(
     now: Timestamp,
 ) -> Result<std::result::Result<Counted, Duration>> {
     if rules.is_empty() {
-        return Ok(Ok(Counted(rules)));
+        return Ok(Ok(Counted(Vec::new())));
     }
     for _ in 0..RETRIES {
         let mut batch = Vec::new();
+        let mut counted = Vec::new();
         let mut wait = None;
         for (bucket, rule) in &rules {
             let old = attempts::read(store, bucket).await?;
             match rule.attempt(old, now) {
-                Ok(new) => batch.push(attempts::replace(bucket, old, new, rule.forget_at(new))),
+                Ok(new) => {
+                    batch.push(attempts::replace(bucket, old, new, rule.forget_at(new)));
+                    counted.push((*bucket, *rule, new.until));
+                }
                 Err(longer) => wait = wait.max(Some(longer)),
             }
         }
@@ -50,18 +59,19 @@ pub async fn count(
             return Ok(Err(wait));
         }
         if store.commit(batch).await?.is_done() {
-            return Ok(Ok(Counted(rules)));
+            return Ok(Ok(Counted(counted)));
         }
     }
-    Err(StoreError::Database("a tally changes too often to be counted".to_owned()))
+    Ok(Err(CROWDED))
 }
 
 /// The attempt was right: it does not count. Its neighbours do.
 pub async fn give_back(store: &Store, counted: Counted) -> Result<()> {
-    for (bucket, rule) in counted.0 {
+    for (bucket, rule, until) in counted.0 {
         for _ in 0..RETRIES {
-            let Some(old) = attempts::read(store, &bucket).await? else { break };
-            let new: Tally = rule.give_back(old);
+            let old = attempts::read(store, &bucket).await?;
+            let Some(old) = old.filter(|tally| tally.until == until) else { break };
+            let new = old.given_back();
             let replace = attempts::replace(&bucket, Some(old), new, rule.forget_at(new));
             if store.commit(vec![replace]).await?.is_done() {
                 break;
@@ -139,15 +149,16 @@ impl Paces {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub fn last(&self, grant: GrantId) -> Option<Timestamp> {
-        self.lock().get(&grant).map(|pace| pace.last)
-    }
-
-    pub fn polled(&self, grant: GrantId, now: Timestamp, expires_at: Timestamp) {
+    /// What a poll of this grant hears. Looking and remembering are one step, so that of polls at
+    /// the same moment one is in time.
+    pub fn poll(&self, grant: &Grant, now: Timestamp) -> Poll {
         let mut paces = self.lock();
-        if paces.len() < PACES || paces.contains_key(&grant) {
-            paces.insert(grant, Pace { last: now, expires_at });
+        let known = paces.get(&grant.id).map(|pace| pace.last);
+        let outcome = grant.poll(known, now);
+        if outcome == Poll::Wait && (known.is_some() || paces.len() < PACES) {
+            paces.insert(grant.id, Pace { last: now, expires_at: grant.expires_at });
         }
+        outcome
     }
 
     pub fn forget(&self, grant: GrantId) {
@@ -162,6 +173,7 @@ impl Paces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Opening;
 
     #[test]
     fn one_subscriber_is_one_address() {
@@ -186,7 +198,7 @@ mod tests {
     async fn many_at_once_do_not_outrun_a_limit() {
         let folder = tempfile::tempdir().unwrap();
         let now = Timestamp::from_secs(1_000);
-        let store = crate::store::Sqlite::open(&folder.path().join("x.db"), now).unwrap();
+        let store = crate::store::Sqlite::open(&folder.path().join("x.db"), Opening::Create, now).unwrap();
         let store = std::sync::Arc::new(Store::Sqlite(store));
         let rule = Rule { attempts: 10, window: Duration::from_mins(10) };
         let mut tasks = tokio::task::JoinSet::new();

@@ -1,9 +1,10 @@
 //! The private listener: is it alive, is it ready, what does it do, stop it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -37,7 +38,10 @@ async fn livez() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Ready: the database answers and has the right schema, there is a key to sign with, and nobody
+/// A database that needs longer is as good as none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ready: the database takes writes and has the right schema, there is a key to sign with, and nobody
 /// has asked the server to stop.
 async fn readyz(State(ops): State<Ops>) -> Response {
     let unready =
@@ -45,9 +49,16 @@ async fn readyz(State(ops): State<Ops>) -> Response {
     if ops.stop.is_cancelled() {
         return unready("stopping");
     }
-    if let Err(error) = ops.app.store.ready().await {
-        tracing::error!(%error, "not ready");
-        return unready("the database does not answer or is not migrated");
+    match tokio::time::timeout(PATIENCE, ops.app.store.ready()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "not ready");
+            return unready("the database does not answer, takes no writes or is not migrated");
+        }
+        Err(_) => {
+            tracing::error!("not ready: the database does not answer in time");
+            return unready("the database does not answer in time");
+        }
     }
     let now = ops.app.clock.now();
     match ops.app.signer.published(&ops.app.store, &ops.app.vault, now).await {
@@ -70,7 +81,13 @@ async fn metrics(State(ops): State<Ops>) -> Response {
     }
 }
 
-async fn shutdown(State(ops): State<Ops>) -> Response {
+async fn shutdown(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    // Browsers name the page behind every POST. No page has any business here, whatever it tells the
+    // operator's browser to send to this machine.
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        let why = json!({ "error": "forbidden", "error_description": "not for browsers" });
+        return (StatusCode::FORBIDDEN, Json(why)).into_response();
+    }
     tracing::info!("asked to stop");
     ops.stop.cancel();
     (StatusCode::ACCEPTED, Json(json!({ "status": "stopping" }))).into_response()

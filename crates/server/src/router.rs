@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use countersign_core::id::RequestId;
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::app::App;
@@ -98,7 +99,14 @@ pub fn router(app: Arc<App>) -> Router {
             .route(&format!("{base}/"), get(pages::home))
             .route(&inserted, get(oauth::metadata::discovery))
     };
-    all.fallback(pages::missing).layer(from_fn_with_state(app.clone(), surround)).with_state(app)
+    let caught = CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+        tracing::error!("a handler panicked");
+        (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here.").into_response()
+    });
+    all.fallback(pages::missing)
+        .layer(caught)
+        .layer(from_fn_with_state(app.clone(), surround))
+        .with_state(app)
 }
 
 /// The peer of the connection, put in by the listener.
@@ -118,7 +126,8 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let id = RequestId::new(start, app.entropy.id().unwrap_or_default());
     let peer =
         request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |peer| peer.0);
-    let address = origin::client_address(peer, request.headers(), &app.config.trusted_proxies);
+    let address =
+        origin::client_address(peer, request.headers(), &app.config.trusted_proxies, app.config.hop_header);
     request.extensions_mut().insert(ClientAddress(address));
     request.extensions_mut().insert(RequestIdOf(id));
     // The route's pattern, never the path or query: those may hold a user code.

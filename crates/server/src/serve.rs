@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -25,11 +26,14 @@ use crate::config::{Config, Tls};
 use crate::flow::setup;
 use crate::http::HEAD_BYTES;
 use crate::router::Peer;
+use crate::store::Opening;
 use crate::world::{Clock, Entropy};
 use crate::{ops, router, sweep};
 
 /// A request's head must be here by then.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Connections of the private listener.
+const OPS_PLACES: usize = 256;
 /// What is under way when the server stops may take this long.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -58,12 +62,16 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
     let (listener, address) = bind("server.listen", config.listen).await?;
     let (ops_listener, ops_address) = bind("ops.listen", config.ops_listen).await?;
-    let app = Arc::new(setup::open(config, address, clock, entropy).await?);
+    let app = Arc::new(setup::open(config, Opening::Migrate, address, clock, entropy).await?);
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(accept(listener, router::router(app.clone()), tls, stop.clone()));
-    tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, stop.clone()));
+    let places = app.config.max_connections as usize;
+    tasks.spawn(accept(listener, router::router(app.clone()), tls, places, stop.clone()));
+    tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, OPS_PLACES, stop.clone()));
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
+    if !ops_address.ip().is_loopback() {
+        tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");
+    }
     tracing::info!(%address, public_url = app.public_url.issuer(), %ops_address, "listening");
     Ok(Running { app, address, ops_address, stop, tasks })
 }
@@ -113,14 +121,21 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, router: Router, tls: Option<TlsAcceptor>, stop: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    places: usize,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(places));
     let mut connections = JoinSet::new();
     loop {
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => match accepted {
+            accepted = next(&listener, &places) => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: let some connections end.
@@ -135,6 +150,7 @@ async fn accept(listener: TcpListener, router: Router, tls: Option<TlsAcceptor>,
         }
         let (router, watcher, tls) = (router.clone(), graceful.watcher(), tls.clone());
         connections.spawn(async move {
+            let _place = place;
             match tls {
                 None => serve(stream, peer, router, watcher).await,
                 Some(tls) => match tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
@@ -150,6 +166,16 @@ async fn accept(listener: TcpListener, router: Router, tls: Option<TlsAcceptor>,
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
+}
+
+/// The next connection, once there is a place for it. Until then it waits in the system's queue.
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }
 
 async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)

@@ -31,6 +31,8 @@ use crate::world::Entropy;
 
 /// How soon a rotation on another node, or by the command line, is seen here.
 const REFRESH: Duration = Duration::from_secs(1);
+/// How long others may remember the published keys.
+pub const JWKS_CACHED: Duration = Duration::from_mins(5);
 /// Retired keys stay published this much longer than the tokens that they signed.
 const OVERLAP_MARGIN: Duration = Duration::from_hours(1);
 

@@ -1,6 +1,7 @@
 //! Retention: what has had its time is deleted in the background, in bounded batches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_core::id::GrantId;
 use countersign_core::time::Timestamp;
@@ -9,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Answer, App};
 use crate::store::{Committed, Stmt, accounts, attempts, audit, families, grants, keys};
 use crate::telemetry::GrantEvent;
+
+/// A question that nobody ever looked at tells nobody anything: this long after it ran out it goes,
+/// so that whoever asks without end does not fill the disk.
+const UNOPENED: Duration = Duration::from_hours(1);
 
 /// Sweeps until it is told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -31,9 +36,11 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
     expire(app, now).await?;
     let retention = &app.config.retention;
     let batch = retention.batch;
+    let [unopened, grants] = grants::sweep(now - UNOPENED, now - retention.grants, batch);
     let [refresh, access, revoked, ended] = families::sweep(now, now - retention.tokens, batch);
     let due = [
-        grants::sweep(now - retention.grants, batch),
+        unopened,
+        grants,
         accounts::sweep_sessions(now, batch),
         attempts::sweep(now, batch),
         audit::sweep(now - retention.audit, batch),

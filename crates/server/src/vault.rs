@@ -175,21 +175,19 @@ impl fmt::Debug for Vault {
 }
 
 fn key_file(path: &Path, entropy: &Entropy) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::MetadataExt as _;
     let failed = |why: String| VaultError::File { path: path.display().to_string(), why };
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
+    match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = Zeroizing::new(entropy.bytes()?);
-            let written = file.write_all(key.as_slice()).and_then(|()| file.sync_all());
-            if let Err(error) = written {
-                // A part of a key must not be taken for one at the next start.
-                let removed = std::fs::remove_file(path);
-                return Err(failed(format!("{error}; removed: {}", removed.is_ok())));
+            match write_whole(path, key.as_slice(), entropy.id()?) {
+                // Another process was faster: its key is the key.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => key_file(path, entropy),
+                Err(error) => Err(failed(error.to_string())),
+                Ok(()) => Ok(key),
             }
-            Ok(key)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let mut file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+        Ok(mut file) => {
             let mode = file.metadata().map_err(|error| failed(error.to_string()))?.mode();
             if mode & 0o077 != 0 {
                 return Err(failed(format!(
@@ -208,6 +206,24 @@ fn key_file(path: &Path, entropy: &Entropy) -> Result<Zeroizing<[u8; 32]>, Vault
         }
         Err(error) => Err(failed(error.to_string())),
     }
+}
+
+/// A new private file that is there whole or not at all, also after a crash: written beside, synced,
+/// then given its name, which fails if somebody else has it.
+fn write_whole(path: &Path, bytes: &[u8], unique: countersign_core::id::IdEntropy) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unique = unique.into_iter().fold(0_u128, |number, byte| number << 8 | u128::from(byte));
+    let beside = folder.join(format!(".{name}.{unique:020x}"));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let linked = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&beside, path))
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
+    std::fs::remove_file(&beside)?;
+    linked
 }
 
 #[cfg(test)]
@@ -254,6 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = crate::store::Sqlite::open(
             &folder.path().join("x.db"),
+            crate::store::Opening::Create,
             countersign_core::time::Timestamp::default(),
         );
         let store = Store::Sqlite(store.unwrap());

@@ -64,6 +64,11 @@ fn clients_are_added_shown_edited_and_removed() {
     ]));
     assert_eq!((&edited["name"], &edited["code_ttl"]), (&"New".into(), &"5m".into()));
     assert_eq!(edited["grants"], serde_json::json!(["urn:ietf:params:oauth:grant-type:device_code"]));
+    let reset =
+        ["client", "edit", "api", "--reset", "code-ttl", "--reset", "grant", "--reset", "scope", "--json"];
+    let reset = json(&run(&reset));
+    assert_eq!((&reset["name"], &reset["code_ttl"]), (&"New".into(), &serde_json::Value::Null));
+    assert_eq!((reset["grants"].as_array().unwrap().len(), &reset["scopes"]), (2, &serde_json::json!([])));
     let ids: Vec<_> = json(&run(&["client", "list", "--json"]))
         .as_array()
         .unwrap()
@@ -90,6 +95,7 @@ fn clients_are_added_shown_edited_and_removed() {
 fn keys_are_listed_and_rotated() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| run(folder.path(), &data(args));
+    stdout(&run(&["migrate"]));
     let before = json(&run(&["key", "list", "--json"]));
     assert_eq!(before.as_array().unwrap().len(), 4);
     let after = json(&run(&["key", "rotate", "--json"]));
@@ -132,11 +138,7 @@ fn the_key_may_come_from_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let with_key = |key: &str| {
         let mut command = crate::process::countersign(folder.path());
-        command
-            .args(["--data-dir", "data", "key", "list"])
-            .env("COUNTERSIGN_SECRET_KEY", key)
-            .output()
-            .unwrap()
+        command.args(["--data-dir", "data", "migrate"]).env("COUNTERSIGN_SECRET_KEY", key).output().unwrap()
     };
     stdout(&with_key("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
     assert!(!folder.path().join("data/secret.key").exists());
@@ -146,6 +148,16 @@ fn the_key_may_come_from_the_environment() {
     assert!(code == Some(1) && error.contains("32 bytes in base64"), "{error}");
     let (code, error) = failure(&run(folder.path(), &data(&["key", "list"])));
     assert!(code == Some(1) && error.contains("is missing"), "{error}");
+}
+
+#[test]
+fn a_mistyped_folder_does_not_become_an_installation() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [["user", "list"], ["client", "list"], ["device", "list"], ["key", "rotate"]] {
+        let (code, error) = failure(&run(folder.path(), &data(&args)));
+        assert!(code == Some(1) && error.contains("there is no database at data/countersign.db"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

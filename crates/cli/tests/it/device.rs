@@ -72,6 +72,28 @@ async fn a_device_logs_in_is_known_refreshes_and_logs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_can_be_forgotten_whatever_became_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    add_user(folder.path(), "alice");
+    stdout(&login(folder.path(), &server, "approve").await);
+    let operator = |args: &[&str]| run(folder.path(), &[&["--data-dir", "data"], args].concat());
+    let device =
+        |args: &[&str]| run(folder.path(), &[args, &["--credentials", "kept/credentials.json"]].concat());
+    // The server does not know the client any more: there is nothing left to revoke.
+    let kept = std::fs::read_to_string(folder.path().join("kept/credentials.json")).unwrap();
+    stdout(&operator(&["client", "remove", "countersign-cli"]));
+    assert!(stdout(&device(&["logout"])).contains("Logged out"));
+    // The server is gone: nothing is forgotten unless that is what was asked for.
+    std::fs::write(folder.path().join("kept/credentials.json"), &kept).unwrap();
+    drop(server);
+    let (code, error) = failure(&device(&["logout"]));
+    assert!(code == Some(1) && error.contains("--local"), "{error}");
+    assert!(stdout(&device(&["logout", "--local"])).contains("still honours them"));
+    assert!(failure(&device(&["logout", "--local"])).1.contains("not logged in"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_disconnects_a_device_while_the_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);

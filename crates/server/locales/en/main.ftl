@@ -34,6 +34,7 @@ confirm-from = From
 confirm-with = Program
 confirm-warning = Did somebody send you this code or this link? Then deny. Nobody from support will ever ask you to approve a device.
 confirm-hint = The device asked for the account { $hint }, but you are signed in as { $name }.
+confirm-hint-other = The device asked for another account, but you are signed in as { $name }.
 confirm-own = I started this myself, on a device in front of me
 confirm-own-missing = Tick the box if you started this yourself. If you did not, choose Deny.
 confirm-approve = Approve

@@ -17,7 +17,10 @@ use countersign_core::limit::Rule;
 use countersign_core::time::Span;
 use ipnet::IpNet;
 
+use crate::origin::HopHeader;
+
 pub use public_url::PublicUrl;
+use sources::Reader;
 pub use sources::{Problem, Problems, Sources, Value};
 
 /// One key: its name, its default as it would stand in a file, and what it means.
@@ -50,6 +53,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.listen", "127.0.0.1:8628", "address and port of the public listener; port 0 picks one and logs it"),
     setting("server.public_url", "", "issuer, and base of every URL sent out; without it http://localhost:<port>"),
     list("server.trusted_proxies", "networks (CIDR) whose Forwarded and X-Forwarded-For headers are believed"),
+    setting("server.forwarded_header", "auto", "the header that the trusted proxies set: forwarded, x-forwarded-for, or auto: whichever is there, and neither if both are and contradict each other"),
+    setting("server.max_connections", "10000", "open connections at most; further ones wait until one ends"),
     setting("server.allow_insecure_http", "false", "allow a public_url with plain http on a host that is not this machine"),
     setting("server.tls.cert_file", "", "PEM file with the certificate chain; serve TLS without a proxy"),
     setting("server.tls.key_file", "", "PEM file with the private key of server.tls.cert_file"),
@@ -74,7 +79,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.wrong_codes_per_address", "30", "wrong user codes in 10 minutes for one address, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
-    setting("retention.grants", "7d", "how long ended grants are kept"),
+    setting("retention.grants", "7d", "how long ended grants are kept; an hour, if nobody ever entered their code"),
     setting("retention.tokens", "30d", "how long ended device logins stay in the inventory"),
     setting("retention.audit", "365d", "how long audit rows are kept"),
     setting("retention.interval", "60s", "time between two sweeps"),
@@ -90,6 +95,8 @@ pub struct Config {
     /// As configured; [`Config::public_url`] fills in the default.
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Vec<IpNet>,
+    pub hop_header: HopHeader,
+    pub max_connections: u32,
     pub tls: Option<Tls>,
     pub ops_listen: SocketAddr,
     pub database: PathBuf,
@@ -210,6 +217,12 @@ impl Config {
             listen: read.socket("server.listen"),
             public_url,
             trusted_proxies: read.networks("server.trusted_proxies"),
+            hop_header: read.named(
+                "server.forwarded_header",
+                HopHeader::from_name,
+                &HopHeader::NAMES.map(|(name, _)| name),
+            ),
+            max_connections: read.count("server.max_connections"),
             tls,
             ops_listen: read.socket("ops.listen"),
             database,
@@ -220,25 +233,8 @@ impl Config {
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
             password_workers: read.parse("login.password_workers", "a whole number").unwrap_or_default(),
-            limits: Limits {
-                enabled: read.parse("rate_limit.enabled", "true or false").unwrap_or(true),
-                device_codes_per_address: read.count("rate_limit.device_codes_per_address"),
-                device_codes_per_client: read.count("rate_limit.device_codes_per_client"),
-                wrong_codes_per_account: read.rule("rate_limit.wrong_codes_per_account", TEN_MINUTES),
-                wrong_codes_per_address: read.rule("rate_limit.wrong_codes_per_address", TEN_MINUTES),
-                wrong_passwords_per_account: read
-                    .rule("rate_limit.wrong_passwords_per_account", QUARTER_HOUR),
-                wrong_passwords_per_address: read
-                    .rule("rate_limit.wrong_passwords_per_address", QUARTER_HOUR),
-            },
-            retention: Retention {
-                grants: read.span("retention.grants", Duration::ZERO..=CENTURY),
-                tokens: read.span("retention.tokens", Duration::ZERO..=CENTURY),
-                audit: read.span("retention.audit", Duration::ZERO..=CENTURY),
-                interval: read
-                    .span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
-                batch: read.count("retention.batch"),
-            },
+            limits: Limits::read(&mut read),
+            retention: Retention::read(&mut read),
             log_level: read.log_level("log.level"),
             log_format: read.named(
                 "log.format",
@@ -256,6 +252,32 @@ impl Config {
     /// The issuer, once it is known where the server listens.
     pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
         self.public_url.clone().unwrap_or_else(|| PublicUrl::local(bound.port(), self.tls.is_some()))
+    }
+}
+
+impl Limits {
+    fn read(read: &mut Reader<'_>) -> Self {
+        Self {
+            enabled: read.parse("rate_limit.enabled", "true or false").unwrap_or(true),
+            device_codes_per_address: read.count("rate_limit.device_codes_per_address"),
+            device_codes_per_client: read.count("rate_limit.device_codes_per_client"),
+            wrong_codes_per_account: read.rule("rate_limit.wrong_codes_per_account", TEN_MINUTES),
+            wrong_codes_per_address: read.rule("rate_limit.wrong_codes_per_address", TEN_MINUTES),
+            wrong_passwords_per_account: read.rule("rate_limit.wrong_passwords_per_account", QUARTER_HOUR),
+            wrong_passwords_per_address: read.rule("rate_limit.wrong_passwords_per_address", QUARTER_HOUR),
+        }
+    }
+}
+
+impl Retention {
+    fn read(read: &mut Reader<'_>) -> Self {
+        Self {
+            grants: read.span("retention.grants", Duration::from_hours(1)..=CENTURY),
+            tokens: read.span("retention.tokens", Duration::ZERO..=CENTURY),
+            audit: read.span("retention.audit", Duration::ZERO..=CENTURY),
+            interval: read.span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
+            batch: read.count("retention.batch"),
+        }
     }
 }
 

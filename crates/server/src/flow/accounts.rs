@@ -7,8 +7,9 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::flow::login;
 use crate::password;
-use crate::store::{Committed, Stmt, accounts, audit, families, grants};
+use crate::store::{Committed, Stmt, accounts, attempts, audit, families, grants};
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -60,7 +61,8 @@ pub async fn list(app: &App) -> Answer<Vec<Account>> {
     Ok(accounts::list(&app.store).await?)
 }
 
-/// A new password ends every browser's session; devices stay connected.
+/// A new password ends every browser's session, and the wait after too many wrong ones; devices stay
+/// connected.
 pub async fn set_password(
     app: &App,
     name: &Username,
@@ -72,7 +74,11 @@ pub async fn set_password(
     }
     let hash = password::hash(password.reveal().as_bytes(), &app.entropy)?;
     let change = |account: &Account| {
-        vec![accounts::set_password(account.id, &hash), accounts::end_sessions(account.id)]
+        vec![
+            accounts::set_password(account.id, &hash),
+            accounts::end_sessions(account.id),
+            attempts::forget(&login::name_bucket(app, Some(&account.name))),
+        ]
     };
     administer(app, name, Action::UserPassword, "changed", change, now).await
 }
@@ -91,7 +97,10 @@ pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Resul
 }
 
 pub async fn enable(app: &App, name: &Username, now: Timestamp) -> Answer<Result<(), AccountRefusal>> {
-    let change = |account: &Account| vec![accounts::enable(account.id)];
+    let change = |account: &Account| {
+        let bucket = login::name_bucket(app, Some(&account.name));
+        vec![accounts::enable(account.id), attempts::forget(&bucket)]
+    };
     administer(app, name, Action::UserEnabled, "enabled", change, now).await
 }
 

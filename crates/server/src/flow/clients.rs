@@ -27,6 +27,20 @@ pub struct ClientSettings {
     pub id_token_alg: Option<SigningAlg>,
     pub code_ttl: Option<Duration>,
     pub interval: Option<Duration>,
+    /// These go back to their defaults first.
+    pub reset: Vec<Field>,
+}
+
+/// What of a client has a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Scopes,
+    Grants,
+    Resources,
+    TokenFormat,
+    IdTokenAlg,
+    CodeTtl,
+    Interval,
 }
 
 /// Why nothing was changed; each says what to do about it.
@@ -63,6 +77,18 @@ impl ClientRefusal {
 }
 
 fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefusal> {
+    let default = blank(client.id.clone(), "", client.created_at);
+    for field in settings.reset {
+        match field {
+            Field::Scopes => client.scopes.clone_from(&default.scopes),
+            Field::Grants => client.grants.clone_from(&default.grants),
+            Field::Resources => client.resources.clone_from(&default.resources),
+            Field::TokenFormat => client.token_format = default.token_format,
+            Field::IdTokenAlg => client.id_token_alg = default.id_token_alg,
+            Field::CodeTtl => client.code_ttl = default.code_ttl,
+            Field::Interval => client.interval = default.interval,
+        }
+    }
     if let Some(name) = settings.name {
         let name = name.trim();
         if !(1..=100).contains(&name.chars().count()) || name.chars().any(is_hidden) {
@@ -202,8 +228,9 @@ pub async fn rotate_secret(
     };
     let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
     *digest = secret.digest();
+    let rotated = clients::rotate_secret(id, digest);
     let event = event(app, id, Action::ClientSecretRotated, now)?;
-    match app.store.commit(vec![clients::update(&client), crate::store::audit::insert(event)]).await? {
+    match app.store.commit(vec![rotated, crate::store::audit::insert(event)]).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
     }

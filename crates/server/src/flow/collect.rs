@@ -44,15 +44,12 @@ pub async fn poll(
         if *grant.client() != client.id {
             return Ok(Polled::Invalid);
         }
-        match grant.poll(app.paces.last(grant.id), now) {
+        match app.paces.poll(&grant, now) {
             Poll::Spent => return Ok(Polled::Invalid),
             Poll::Denied => return Ok(Polled::Denied),
             Poll::Expired => return Ok(Polled::Expired),
             Poll::SlowDown(interval) => return Ok(Polled::SlowDown(interval)),
-            Poll::Wait => {
-                app.paces.polled(grant.id, now, grant.expires_at);
-                return Ok(Polled::Wait);
-            }
+            Poll::Wait => return Ok(Polled::Wait),
             Poll::Ready(approval) => {
                 if let Some(polled) = redeem(app, client, &grant, &approval, resources, now).await? {
                     return Ok(polled);
@@ -74,6 +71,14 @@ async fn redeem(
     resources: &[String],
     now: Timestamp,
 ) -> Answer<Option<Polled>> {
+    let enabled = accounts::by_id(&app.store, approval.by)
+        .await?
+        .filter(countersign_core::account::Account::is_enabled);
+    if enabled.is_none() {
+        // For good: whoever is enabled again must approve again.
+        let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;
+        return Ok(denied.is_done().then_some(Polled::Denied));
+    }
     let Ask::Tokens(ask) = &grant.ask;
     // The client may have been given less since it asked.
     let scopes = client.still_allowed(&ask.scopes);
@@ -83,14 +88,6 @@ async fn redeem(
     };
     if let Some(other) = resources.iter().find(|resource| !granted.contains(resource)) {
         return Ok(Some(Polled::Target(other.clone())));
-    }
-    let enabled = accounts::by_id(&app.store, approval.by)
-        .await?
-        .filter(countersign_core::account::Account::is_enabled);
-    if enabled.is_none() {
-        // For good: whoever is enabled again must approve again.
-        let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;
-        return Ok(denied.is_done().then_some(Polled::Denied));
     }
     let lifetime = if client.may_use(GrantType::RefreshToken) {
         app.config.lifetimes.refresh

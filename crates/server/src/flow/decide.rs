@@ -1,6 +1,7 @@
 //! Steps 3 and 4: a person enters the code, approves or denies, and may take it back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::account::{Account, Session};
@@ -11,7 +12,7 @@ use countersign_core::grant::{Approval, Grant, Origin, Refusal, State};
 use countersign_core::id::GrantId;
 use countersign_core::time::Timestamp;
 
-use crate::app::{Answer, App};
+use crate::app::{Answer, App, uncancelled};
 use crate::limits::{self, address_key};
 use crate::store::{Committed, audit, clients, families, grants};
 use crate::telemetry::GrantEvent;
@@ -25,14 +26,20 @@ pub enum Opened {
     Limited(Duration),
 }
 
-/// Step 3. `typed` counts as a wrong code unless it is right.
+/// Step 3. `typed` counts as a wrong code unless it is right, even if the visitor hangs up before
+/// that is known.
 pub async fn open(
-    app: &App,
+    app: &Arc<App>,
     account: &Account,
     address: IpAddr,
     typed: &str,
     now: Timestamp,
 ) -> Answer<Opened> {
+    let (app, account, typed) = (app.clone(), account.clone(), typed.to_owned());
+    uncancelled(async move { look(&app, &account, address, &typed, now).await }).await
+}
+
+async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: Timestamp) -> Answer<Opened> {
     let mut rules = Vec::new();
     if app.config.limits.enabled {
         rules.push((
@@ -72,8 +79,9 @@ pub async fn open(
     event.client = Some(client.id.clone());
     event.grant = Some(grant.id);
     event.address = Some(address.to_string());
-    // A conflict: somebody opened it before, which is no reason to stop.
-    if app.store.commit(vec![grants::open(grant.id, now), audit::insert(event)]).await?.is_done() {
+    let _opened: Committed =
+        app.store.commit(vec![grants::open(grant.id, now), audit::insert(event)]).await?;
+    if grant.opened_at.is_none() {
         app.metrics.grant(GrantEvent::Opened);
     }
     Ok(Opened::Found(Box::new(grant), Box::new(client)))
@@ -116,7 +124,7 @@ pub async fn decide(
         Decision::Approve => {
             let approval = Approval { by: session.account, at: now, sign_in: session.sign_in.clone() };
             match grant.approve(approval.clone()) {
-                Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
+                Ok(_) => (grants::approve(id, &approval, &session.digest), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
                 Err(_) => return Ok(Decided::TooLate),
             }

@@ -1,6 +1,7 @@
 //! Signing in with a browser.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::account::{Account, PASSWORD_BYTES, Session, SignIn, Username};
@@ -9,7 +10,7 @@ use countersign_core::grant::Origin;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
-use crate::app::{Answer, App, Fault};
+use crate::app::{Answer, App, Fault, uncancelled};
 use crate::limits::{self, address_key};
 use crate::password::PasswordError;
 use crate::store::{Committed, Stmt, accounts, attempts, audit};
@@ -30,17 +31,35 @@ pub struct Credentials {
     pub password: Plain,
 }
 
-/// Checks a password. `old` is the session that the browser brought along; it ends.
+/// What counts the wrong passwords for one name.
+pub fn name_bucket(app: &App, name: Option<&Username>) -> Digest {
+    app.vault.bucket("password name", name.map_or("", Username::as_str))
+}
+
+/// Checks a password, to the end even if the visitor hangs up. `old` is the session that the browser
+/// brought along; it ends.
 pub async fn sign_in(
+    app: &Arc<App>,
+    credentials: Credentials,
+    old: Digest,
+    from: Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<SignedIn> {
+    let app = app.clone();
+    uncancelled(async move { check(&app, credentials, &old, &from, address, now).await }).await
+}
+
+async fn check(
     app: &App,
     credentials: Credentials,
-    old: Option<&str>,
+    old: &Digest,
     from: &Origin,
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<SignedIn> {
     let name = credentials.name.parse::<Username>().ok();
-    let name_bucket = app.vault.bucket("password name", name.as_ref().map_or("", Username::as_str));
+    let name_bucket = name_bucket(app, name.as_ref());
     let mut rules = Vec::new();
     if app.config.limits.enabled {
         rules.push((name_bucket, app.config.limits.wrong_passwords_per_account));
@@ -61,7 +80,7 @@ pub async fn sign_in(
     let usable = PASSWORD_BYTES.contains(&credentials.password.reveal().len());
     let hash = found.as_ref().filter(|_| usable).and_then(|(_, hash)| hash.clone());
     let password = if usable { credentials.password } else { Plain::new(String::new()) };
-    let right = match app.hasher.verify(password, hash).await {
+    let right = match app.hasher.verify(password, hash.clone()).await {
         Ok(right) => right,
         Err(PasswordError::Busy) => {
             limits::give_back(&app.store, counted).await?;
@@ -71,7 +90,8 @@ pub async fn sign_in(
     };
     let account = found.map(|(account, _)| account);
     let tried = account.as_ref().map(|account| account.id);
-    let Some(account) = account.filter(|account| right && account.is_enabled()) else {
+    let right = account.filter(|account| right && account.is_enabled()).zip(hash);
+    let Some((account, hash)) = right else {
         let mut event = app.event(now, Action::SignInFailed)?;
         event.account = tried;
         event.address = Some(from.address.clone());
@@ -79,13 +99,14 @@ pub async fn sign_in(
         return Ok(SignedIn::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
-    start_session(app, &account, old, from, vec![attempts::forget(&name_bucket)], now).await
+    start_session(app, &account, &hash, old, from, vec![attempts::forget(&name_bucket)], now).await
 }
 
 async fn start_session(
     app: &App,
     account: &Account,
-    old: Option<&str>,
+    checked: &str,
+    old: &Digest,
     from: &Origin,
     mut batch: Vec<Stmt>,
     now: Timestamp,
@@ -93,6 +114,7 @@ async fn start_session(
     // A new id at every sign-in: one that was planted before is worth nothing after.
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let session = Session {
+        digest: cookie.digest(),
         account: account.id,
         sign_in: SignIn { at: now, amr: vec!["pwd".to_owned()] },
         expires_at: now + app.config.session_ttl,
@@ -100,12 +122,12 @@ async fn start_session(
     let mut event = app.event(now, Action::SignInSucceeded)?;
     event.account = Some(account.id);
     event.address = Some(from.address.clone());
-    batch.push(accounts::start_session(&cookie.digest(), &session, from));
-    batch.extend(old.map(|old| accounts::end_session(&Digest::of(old))));
+    batch.push(accounts::start_session(&session, checked, from));
+    batch.push(accounts::end_session(old));
     batch.push(audit::insert(event));
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(SignedIn::Yes(cookie)),
-        // Disabled or removed in this very moment.
+        // Disabled, removed or given another password in this very moment.
         Committed::Conflict => Ok(SignedIn::Wrong),
     }
 }

@@ -8,12 +8,19 @@ use super::clients;
 use crate::app::{Answer, App};
 use crate::config::Config;
 use crate::signing;
+use crate::store::Opening;
 use crate::world::{Clock, Entropy};
 
 /// Opens everything that the configuration names, and makes what a first start must make: signing
 /// keys, and the client of `countersign login`. `bound` is where the server listens.
-pub async fn open(config: Config, bound: SocketAddr, clock: Clock, entropy: Entropy) -> Answer<App> {
-    let app = App::open(config, bound, clock, entropy).await?;
+pub async fn open(
+    config: Config,
+    opening: Opening,
+    bound: SocketAddr,
+    clock: Clock,
+    entropy: Entropy,
+) -> Answer<App> {
+    let app = App::open(config, opening, bound, clock, entropy).await?;
     let now = app.clock.now();
     // Clients choose between the first two for their ID tokens.
     let mut algs = vec![SigningAlg::Es256, SigningAlg::Rs256];

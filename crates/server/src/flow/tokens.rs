@@ -390,7 +390,8 @@ pub enum Revoked {
     NotYours,
 }
 
-/// A refresh token takes its whole family along; an access token goes alone.
+/// A refresh token takes its whole family along; an access token goes alone, unless it is all that
+/// there is.
 pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> Answer<Revoked> {
     if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
         let found = families::by_refresh(&app.store, &Digest::of(token)).await?;
@@ -409,7 +410,10 @@ pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> 
     event.account = Some(access.account);
     event.client = Some(client.id.clone());
     event.family = Some(access.family);
-    let batch = vec![families::revoke_access(access.id, access.expires_at), audit::insert(event)];
+    let mut batch = vec![families::revoke_access(access.id, access.expires_at), audit::insert(event)];
+    if !client.may_use(GrantType::RefreshToken) {
+        batch.push(families::end_live(access.family, now));
+    }
     // A conflict: two revoked it at once.
     let _revoked: Committed = app.store.commit(batch).await?;
     Ok(Revoked::Done)

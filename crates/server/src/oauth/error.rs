@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use countersign_core::scope::BadScope;
 use countersign_core::time::ceil_secs;
 use countersign_core::wire::ErrorBody;
 
@@ -22,6 +23,7 @@ pub enum OAuthError {
     },
     InvalidGrant(&'static str),
     InvalidScope(String),
+    BadScope(BadScope),
     InvalidTarget(String),
     UnauthorizedClient(&'static str),
     UnsupportedGrantType,
@@ -63,6 +65,7 @@ impl OAuthError {
             | Self::InvalidClient { http: false }
             | Self::InvalidGrant(_)
             | Self::InvalidScope(_)
+            | Self::BadScope(_)
             | Self::InvalidTarget(_)
             | Self::UnauthorizedClient(_)
             | Self::UnsupportedGrantType
@@ -78,7 +81,7 @@ impl OAuthError {
             Self::InvalidRequest(_) | Self::Body(_) | Self::NoToken => "invalid_request",
             Self::InvalidClient { .. } => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
-            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidScope(_) | Self::BadScope(_) => "invalid_scope",
             Self::InvalidTarget(_) => "invalid_target",
             Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -99,6 +102,7 @@ impl OAuthError {
             Self::InvalidClient { .. } => "the client is unknown or did not prove who it is".to_owned(),
             Self::InvalidGrant(why) | Self::UnauthorizedClient(why) => (*why).to_owned(),
             Self::InvalidScope(scope) => printable(&format!("this client may not have the scope {scope}")),
+            Self::BadScope(bad) => printable(&bad.to_string()),
             Self::InvalidTarget(target) => printable(&format!("tokens for {target} are not available here")),
             Self::UnsupportedGrantType => {
                 "this grant type is not supported; the discovery document lists those that are".to_owned()
@@ -190,6 +194,7 @@ mod tests {
             OAuthError::InvalidClient { http: false },
             OAuthError::InvalidGrant("x"),
             OAuthError::InvalidScope("x".to_owned()),
+            OAuthError::BadScope(BadScope::TooLong),
             OAuthError::InvalidTarget("x".to_owned()),
             OAuthError::UnauthorizedClient("x"),
             OAuthError::UnsupportedGrantType,
@@ -219,6 +224,7 @@ mod tests {
                 "401 invalid_client challenge",
                 "400 invalid_client",
                 "400 invalid_grant",
+                "400 invalid_scope",
                 "400 invalid_scope",
                 "400 invalid_target",
                 "400 unauthorized_client",

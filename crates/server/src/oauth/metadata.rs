@@ -12,9 +12,7 @@ use serde_json::json;
 
 use super::error::OAuthError;
 use crate::app::App;
-
-/// Caches may keep keys this long; a next key is published long before it signs.
-const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+use crate::signing::JWKS_CACHED;
 
 pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
     let now = app.clock.now();
@@ -60,6 +58,9 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
 
 fn cached(body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+    // A next key is published long before it signs.
+    if let Ok(cache) = HeaderValue::try_from(format!("public, max-age={}", JWKS_CACHED.as_secs())) {
+        response.headers_mut().insert(header::CACHE_CONTROL, cache);
+    }
     response
 }

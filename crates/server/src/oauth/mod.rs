@@ -31,6 +31,8 @@ type Outcome = Result<Response, OAuthError>;
 
 /// Texts that a client adds to its question are bounded.
 const TEXT_BYTES: usize = 512;
+const RESOURCES: usize = 8;
+const RESOURCE_BYTES: usize = 2048;
 
 /// The clock is read after this: who sends slowly must not be judged by the time at which they began.
 async fn form(request: Request) -> Result<(Parts, Form), OAuthError> {
@@ -49,8 +51,25 @@ fn required<'a>(form: &'a Form, name: &'static str) -> Result<&'a str, OAuthErro
 }
 
 fn scopes(form: &Form) -> Result<Option<Scopes>, OAuthError> {
-    let parse = |text: &str| text.parse().map_err(|_| OAuthError::InvalidScope(text.to_owned()));
-    form.one("scope").map(parse).transpose()
+    form.one("scope").map(|text| text.parse().map_err(OAuthError::BadScope)).transpose()
+}
+
+/// Each resource once (RFC 8707 §2), and no more of them than anybody needs.
+fn resources(form: &Form) -> Result<Vec<String>, OAuthError> {
+    let mut resources: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    for resource in form.many("resource") {
+        bytes += resource.len();
+        if resources.len() == RESOURCES || bytes > RESOURCE_BYTES {
+            let why =
+                format!("more than {RESOURCES} resources, or {RESOURCE_BYTES} bytes of them, were asked for");
+            return Err(OAuthError::InvalidRequest(why));
+        }
+        if !resources.iter().any(|known| known == resource) {
+            resources.push(resource.to_owned());
+        }
+    }
+    Ok(resources)
 }
 
 /// Step 1 (RFC 8628 §3.1).
@@ -98,15 +117,6 @@ fn options(form: &Form) -> Result<TokensOptions, OAuthError> {
         })?),
         None => None,
     };
-    let mut resources: Vec<String> = Vec::new();
-    for resource in form.many("resource") {
-        if !resources.iter().any(|known| known == resource) {
-            resources.push(resource.to_owned());
-        }
-    }
-    if resources.len() > 8 {
-        return Err(OAuthError::InvalidRequest("more than 8 resources were asked for".to_owned()));
-    }
     Ok(TokensOptions {
         nonce: text("nonce")?,
         max_age,
@@ -114,7 +124,7 @@ fn options(form: &Form) -> Result<TokensOptions, OAuthError> {
         acr_values: text("acr_values")?
             .map_or_else(Vec::new, |values| values.split(' ').map(str::to_owned).collect()),
         login_hint: text("login_hint")?,
-        resources,
+        resources: resources(form)?,
     })
 }
 
@@ -133,7 +143,7 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     if !client.may_use(*grant) {
         return Err(OAuthError::UnauthorizedClient("this client may not use this grant type"));
     }
-    let resources: Vec<String> = form.many("resource").map(str::to_owned).collect();
+    let resources = resources(&form)?;
     let tokens = match grant {
         GrantType::DeviceCode => poll(&app, &client, secret, &resources, now).await?,
         GrantType::RefreshToken => refresh(&app, &client, secret, scopes(&form)?, &resources, now).await?,
@@ -193,10 +203,7 @@ pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcom
             return Err(client::two_ways());
         }
         Some(token) => {
-            let access = tokens::access(&app, token.reveal(), now).await?.ok_or(OAuthError::InvalidToken)?;
-            if !access.scopes.contains(INTROSPECT) {
-                return Err(OAuthError::InsufficientScope(INTROSPECT));
-            }
+            let _access = own_access(&app, &token, INTROSPECT, now).await?;
             None
         }
         None => {
@@ -259,18 +266,26 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Outcome {
     }
 }
 
-/// OIDC Core §5.3.
-pub async fn userinfo(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
-    let now = app.clock.now();
-    let token = bearer(&parts.headers)?.ok_or(OAuthError::NoToken)?;
-    let access = tokens::access(&app, token.reveal(), now).await?.ok_or(OAuthError::InvalidToken)?;
+/// A live access token that is meant for us and has this scope.
+async fn own_access(
+    app: &App,
+    token: &Plain,
+    scope: &'static str,
+    now: Timestamp,
+) -> Result<tokens::Access, OAuthError> {
+    let access = tokens::access(app, token.reveal(), now).await?.ok_or(OAuthError::InvalidToken)?;
     // A token for somebody else's API is none for ours.
     if !access.audience.iter().any(|audience| audience == app.public_url.issuer()) {
         return Err(OAuthError::InvalidToken);
     }
-    if !access.scopes.contains("openid") {
-        return Err(OAuthError::InsufficientScope("openid"));
-    }
+    if access.scopes.contains(scope) { Ok(access) } else { Err(OAuthError::InsufficientScope(scope)) }
+}
+
+/// OIDC Core §5.3.
+pub async fn userinfo(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let token = bearer(&parts.headers)?.ok_or(OAuthError::NoToken)?;
+    let access = own_access(&app, &token, "openid", now).await?;
     let mut claims = json!({ "sub": access.account.to_string() });
     if let Some(claims) = claims.as_object_mut() {
         if access.scopes.contains("profile") {

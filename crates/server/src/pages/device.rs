@@ -14,6 +14,7 @@ use countersign_core::code::UserCode;
 use countersign_core::grant::{self, Ask, Grant};
 use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
+use countersign_core::text::is_hidden;
 use countersign_core::time::Timestamp;
 
 use super::browser::Browser;
@@ -33,13 +34,34 @@ struct CodePage {
     wrong: bool,
 }
 
+/// Whom the device said it expects. It may say anything, so a long text is not repeated.
+enum Hint {
+    None,
+    Named(String),
+    Other,
+}
+
+impl Hint {
+    fn read(hint: Option<&str>, account: &Account) -> Self {
+        let Some(hint) = hint else { return Self::None };
+        let is = |known: &str| hint.eq_ignore_ascii_case(known);
+        let name = &account.name;
+        if is(name.as_str()) || is(&account.id.to_string()) || account.email.as_deref().is_some_and(is) {
+            return Self::None;
+        }
+        let odd = |symbol: char| symbol.is_whitespace() || is_hidden(symbol);
+        let plain = hint.chars().count() <= 64 && !hint.chars().any(odd);
+        if plain { Self::Named(hint.to_owned()) } else { Self::Other }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct ConfirmPage {
     page: Page,
     client: String,
     name: String,
-    hint: Option<String>,
+    hint: Hint,
     code: String,
     scopes: Vec<String>,
     age: String,
@@ -94,7 +116,7 @@ pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// One request of a signed-in person.
 struct Visit<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     parts: &'a Parts,
     browser: &'a Browser,
     session: &'a Session,
@@ -138,13 +160,9 @@ impl Visit<'_> {
         let page = self.page();
         let Ask::Tokens(ask) = &grant.ask;
         let name = self.account.name.to_string();
-        let mine = |hint: &String| {
-            let is = |known: &str| hint.eq_ignore_ascii_case(known);
-            is(&name) || is(&self.account.id.to_string()) || self.account.email.as_deref().is_some_and(is)
-        };
         let confirm = ConfirmPage {
             client: client.name.clone(),
-            hint: ask.options.login_hint.clone().filter(|hint| !mine(hint)),
+            hint: Hint::read(ask.options.login_hint.as_deref(), self.account),
             code: shown(self.app, typed),
             scopes: scope_words(&page.lang, &ask.scopes),
             age: age(&page.lang, self.now.since(grant.asked_at)),

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use countersign_core::code::UserCode;
-use countersign_core::secret::Plain;
+use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use super::browser::{Browser, bake};
@@ -93,7 +93,7 @@ pub async fn login(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, show).await
 }
 
-async fn show(app: &App, parts: &Parts, browser: &Browser, _: Timestamp) -> Outcome {
+async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) -> Outcome {
     let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
     let next = Next::read(&query);
     let again = query.one("again").is_some();
@@ -131,7 +131,7 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
             password: Plain::new(sent.one("password").unwrap_or_default().to_owned()),
         };
         let (from, address) = (http::origin(parts), http::address(parts));
-        match login::sign_in(app, credentials, Some(browser.cookie()), &from, address, now).await? {
+        match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {
             SignedIn::Yes(cookie) => {
                 let mut response = redirect(app, &next.path(app))?;
                 if let Some(cookie) = bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs())) {

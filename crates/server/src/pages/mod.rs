@@ -96,7 +96,7 @@ struct ResultPage<'a> {
 /// A GET handler's frame: loads the browser, runs `inner`, turns errors into pages.
 async fn get<F>(app: Arc<App>, parts: Parts, inner: F) -> Response
 where
-    F: AsyncFnOnce(&App, &Parts, &Browser, Timestamp) -> Outcome,
+    F: AsyncFnOnce(&Arc<App>, &Parts, &Browser, Timestamp) -> Outcome,
 {
     let now = app.clock.now();
     match Browser::load(&app, &parts, now).await {
@@ -111,7 +111,7 @@ where
 /// A POST handler's frame: the same, with a form that was checked to be ours.
 async fn post<F>(app: Arc<App>, request: Request, inner: F) -> Response
 where
-    F: AsyncFnOnce(&App, &Parts, &Browser, &Form, Timestamp) -> Outcome,
+    F: AsyncFnOnce(&Arc<App>, &Parts, &Browser, &Form, Timestamp) -> Outcome,
 {
     let (parts, form) = match Form::read(request).await {
         Ok((parts, form)) => (parts, Ok(form)),

@@ -33,7 +33,7 @@ statements! {
               FROM browser_session JOIN account ON account.id = browser_session.account_id \
               WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND account.disabled_at IS NULL");
     START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
-                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL";
+                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8";
     END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
     END_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1";
     SWEEP_SESSIONS = "DELETE FROM browser_session WHERE digest IN \
@@ -109,22 +109,25 @@ pub async fn session(store: &Store, digest: &Digest, now: Timestamp) -> Result<O
     let at = row.take()?;
     let amr: String = row.take()?;
     let expires_at = row.take()?;
-    let session = Session { account: account.id, sign_in: SignIn { at, amr: amr_list(&amr) }, expires_at };
+    let sign_in = SignIn { at, amr: amr_list(&amr) };
+    let session = Session { digest: *digest, account: account.id, sign_in, expires_at };
     Ok(Some((session, account)))
 }
 
-/// Conflicts if the account was disabled or removed meanwhile.
-pub fn start_session(digest: &Digest, session: &Session, from: &Origin) -> Stmt {
+/// Conflicts if the account was disabled or removed meanwhile, or its password is not the one any
+/// more whose hash was checked.
+pub fn start_session(session: &Session, checked: &str, from: &Origin) -> Stmt {
     Stmt::one(
         START_SESSION,
         vec![
-            digest.into(),
+            session.digest.into(),
             session.account.into(),
             session.sign_in.at.into(),
             amr_text(&session.sign_in.amr).into(),
             (&from.address).into(),
             from.user_agent.as_deref().into(),
             session.expires_at.into(),
+            checked.into(),
         ],
     )
 }

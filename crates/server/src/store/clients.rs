@@ -21,11 +21,12 @@ macro_rules! select {
 statements! {
     BY_ID = select!("WHERE id = ?1");
     LIST = select!("ORDER BY id");
-    INSERT = "INSERT INTO client (id, name, secret_digest, auth_method, scopes, grants, resources, token_format, \
-              id_token_alg, code_ttl, poll_interval, created_at) \
+    INSERT = "INSERT INTO client (id, name, scopes, grants, resources, token_format, id_token_alg, code_ttl, \
+              poll_interval, secret_digest, auth_method, created_at) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    UPDATE = "UPDATE client SET name = ?2, secret_digest = ?3, auth_method = ?4, scopes = ?5, grants = ?6, \
-              resources = ?7, token_format = ?8, id_token_alg = ?9, code_ttl = ?10, poll_interval = ?11 WHERE id = ?1";
+    UPDATE = "UPDATE client SET name = ?2, scopes = ?3, grants = ?4, resources = ?5, token_format = ?6, \
+              id_token_alg = ?7, code_ttl = ?8, poll_interval = ?9 WHERE id = ?1";
+    ROTATE_SECRET = "UPDATE client SET secret_digest = ?2 WHERE id = ?1 AND secret_digest IS NOT NULL";
     REMOVE = "DELETE FROM client WHERE id = ?1";
 }
 
@@ -62,17 +63,12 @@ fn read(mut row: Row) -> Result<Client> {
     })
 }
 
-fn columns(client: &Client) -> Vec<Value> {
-    let (secret, only) = match &client.authentication {
-        Authentication::Public => (None, None),
-        Authentication::Secret { digest, only } => (Some(digest), only.map(AuthMethod::name)),
-    };
+/// What an edit may change: everything but how the client proves who it is.
+fn settings(client: &Client) -> Vec<Value> {
     let grants: Vec<&str> = client.grants.iter().map(|grant| grant.name()).collect();
     vec![
         (&client.id).into(),
         (&client.name).into(),
-        secret.into(),
-        only.into(),
         (&client.scopes).into(),
         grants.join(" ").into(),
         client.resources.join(" ").into(),
@@ -93,13 +89,22 @@ pub async fn list(store: &Store) -> Result<Vec<Client>> {
 
 /// Conflicts if the id is taken.
 pub fn insert(client: &Client) -> Stmt {
-    let mut args = columns(client);
-    args.push(client.created_at.into());
+    let (secret, only) = match &client.authentication {
+        Authentication::Public => (None, None),
+        Authentication::Secret { digest, only } => (Some(digest), only.map(AuthMethod::name)),
+    };
+    let mut args = settings(client);
+    args.extend([secret.into(), only.into(), client.created_at.into()]);
     Stmt::one(INSERT, args)
 }
 
 pub fn update(client: &Client) -> Stmt {
-    Stmt::one(UPDATE, columns(client))
+    Stmt::one(UPDATE, settings(client))
+}
+
+/// Conflicts unless there is such a client and it has a secret.
+pub fn rotate_secret(id: &ClientId, secret: &Digest) -> Stmt {
+    Stmt::one(ROTATE_SECRET, vec![id.into(), secret.into()])
 }
 
 pub fn remove(id: &ClientId) -> Stmt {

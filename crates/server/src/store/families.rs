@@ -1,6 +1,6 @@
 //! Token families, refresh tokens, opaque access tokens.
 
-use countersign_core::account::{Account, SignIn, Username};
+use countersign_core::account::{SignIn, Username};
 use countersign_core::client::ClientId;
 use countersign_core::family::{Family, RefreshToken};
 use countersign_core::grant::Origin;
@@ -104,18 +104,6 @@ pub struct Owner {
     pub created_at: Timestamp,
 }
 
-impl From<&Account> for Owner {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: account.id,
-            name: account.name.clone(),
-            email: account.email.clone(),
-            full_name: account.full_name.clone(),
-            created_at: account.created_at,
-        }
-    }
-}
-
 /// The family of an access token, unless it ended, its owner was disabled, its client removed, or
 /// this very token revoked.
 pub async fn live(store: &Store, id: FamilyId, token: TokenId) -> Result<Option<(Family, Owner)>> {
@@ -194,11 +182,6 @@ pub fn insert(family: &Family) -> Stmt {
 /// Conflicts if the family ended or its owner was disabled meanwhile.
 pub fn used(id: FamilyId, now: Timestamp) -> Stmt {
     Stmt::one(USED, vec![id.into(), now.into()])
-}
-
-/// Ends a family; nothing happens to one that ended before.
-pub fn end(id: FamilyId, now: Timestamp) -> Stmt {
-    Stmt::any(END, vec![id.into(), now.into()])
 }
 
 /// Ends a live family; a conflict for any other.

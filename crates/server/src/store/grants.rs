@@ -29,7 +29,8 @@ statements! {
     OPEN = "UPDATE device_grant SET opened_at = ?2 WHERE id = ?1 AND opened_at IS NULL";
     APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, code_mac = NULL \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
-               AND EXISTS (SELECT 1 FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL)";
+               AND EXISTS (SELECT 1 FROM browser_session AS session JOIN account ON account.id = session.account_id \
+               WHERE session.digest = ?6 AND session.expires_at > ?2 AND account.id = ?3 AND account.disabled_at IS NULL)";
     DENY = "UPDATE device_grant SET denied_at = ?2, account_id = ?3, code_mac = NULL \
             WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     UNDO = "UPDATE device_grant SET denied_at = ?2 \
@@ -46,6 +47,8 @@ statements! {
                  AND denied_at IS NULL AND redeemed_at IS NULL LIMIT ?3";
     MARK_EXPIRED = "UPDATE device_grant SET expired_at = ?2, code_mac = NULL \
                     WHERE id = ?1 AND expired_at IS NULL AND denied_at IS NULL AND redeemed_at IS NULL";
+    SWEEP_UNOPENED = "DELETE FROM device_grant WHERE id IN (SELECT id FROM device_grant \
+                      WHERE expires_at <= ?1 AND opened_at IS NULL LIMIT ?2)";
     SWEEP = "DELETE FROM device_grant WHERE id IN (SELECT id FROM device_grant WHERE expires_at <= ?1 LIMIT ?2)";
 }
 
@@ -135,14 +138,21 @@ pub fn insert(grant: &Grant, device: &Digest, code: &Digest) -> Result<Stmt> {
     ))
 }
 
+/// Nothing happens to one that somebody opened before.
 pub fn open(id: GrantId, now: Timestamp) -> Stmt {
-    Stmt::one(OPEN, vec![id.into(), now.into()])
+    Stmt::any(OPEN, vec![id.into(), now.into()])
 }
 
-pub fn approve(id: GrantId, approval: &Approval) -> Stmt {
-    let amr = amr_text(&approval.sign_in.amr);
-    let args =
-        vec![id.into(), approval.at.into(), approval.by.into(), approval.sign_in.at.into(), amr.into()];
+/// Conflicts unless the grant is undecided and the session in which it was approved still good.
+pub fn approve(id: GrantId, approval: &Approval, session: &Digest) -> Stmt {
+    let args = vec![
+        id.into(),
+        approval.at.into(),
+        approval.by.into(),
+        approval.sign_in.at.into(),
+        amr_text(&approval.sign_in.amr).into(),
+        session.into(),
+    ];
     Stmt::one(APPROVE, args)
 }
 
@@ -180,6 +190,10 @@ pub fn mark_expired(id: GrantId, now: Timestamp) -> Stmt {
     Stmt::one(MARK_EXPIRED, vec![id.into(), now.into()])
 }
 
-pub fn sweep(before: Timestamp, limit: u32) -> Stmt {
-    Stmt::any(SWEEP, vec![before.into(), limit.into()])
+/// Deletes what ran out before `unopened` and nobody ever looked at, and the rest before `ended`.
+pub fn sweep(unopened: Timestamp, ended: Timestamp, limit: u32) -> [Stmt; 2] {
+    [
+        Stmt::any(SWEEP_UNOPENED, vec![unopened.into(), limit.into()]),
+        Stmt::any(SWEEP, vec![ended.into(), limit.into()]),
+    ]
 }

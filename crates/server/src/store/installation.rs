@@ -4,6 +4,7 @@ use super::{Result, Stmt, Store, statements};
 
 statements! {
     READ = "SELECT value FROM installation WHERE key = ?1";
+    TOUCH = "UPDATE installation SET value = value WHERE key = ?1";
     INSERT = "INSERT INTO installation (key, value) VALUES (?1, ?2)";
 }
 
@@ -14,6 +15,11 @@ pub const CLI_CLIENT_MADE: &str = "cli_client_made";
 
 pub async fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>> {
     store.row(READ, &[key.into()]).await?.map(|mut row| row.take()).transpose()
+}
+
+/// A write that changes nothing; a conflict where there is nothing to change.
+pub fn touch() -> Stmt {
+    Stmt::one(TOUCH, vec![KEY_FINGERPRINT.into()])
 }
 
 /// Conflicts if it is set.

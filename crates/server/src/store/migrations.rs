@@ -1,6 +1,6 @@
 //! Schema changes: numbered, run in order, each in one transaction, never edited once released.
 
-use super::{Result, Store, StoreError, statements};
+use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
 pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_oauth_door.sql")];
@@ -22,9 +22,13 @@ pub const fn bookkeeping() -> (&'static str, &'static str) {
 }
 
 /// What is still to be run on a database of version `found`.
-pub fn pending(found: i64) -> Result<impl Iterator<Item = (i64, &'static str)>> {
+pub fn pending(found: i64, opening: Opening) -> Result<impl Iterator<Item = (i64, &'static str)>> {
     if found > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
+    }
+    // A database of version 0 is one that was made a moment ago.
+    if found < SCHEMA_VERSION && found > 0 && opening != Opening::Migrate {
+        return Err(StoreError::OlderSchema { found, known: SCHEMA_VERSION });
     }
     Ok((1..).zip(MIGRATIONS).filter(move |(version, _)| *version > found))
 }

@@ -68,6 +68,12 @@ pub enum StoreError {
         "the database has schema version {found}, which is newer than this program's ({known}): run the newer countersign"
     )]
     NewerSchema { found: i64, known: i64 },
+    #[error(
+        "the database has schema version {found} and this program needs {known}: bring it up to date with `countersign migrate`, or by starting the server"
+    )]
+    OlderSchema { found: i64, known: i64 },
+    #[error("there is no database at {0}; `countersign serve` and `countersign migrate` make one")]
+    Missing(String),
     #[error("the store is closed")]
     Closed,
     #[error("cannot use {path}: {why}")]
@@ -75,6 +81,17 @@ pub enum StoreError {
 }
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// What opening a database may do to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Make it where there is none, bring it up to date where it is old.
+    Migrate,
+    /// Make it where there is none. An old one may be in use by an old server, so it stays as it is.
+    Create,
+    /// Neither.
+    Existing,
+}
 
 /// The database, whichever it is.
 #[derive(Debug)]
@@ -103,13 +120,16 @@ impl Store {
         }
     }
 
-    /// Whether the database answers and has this program's schema.
+    /// Whether the database takes writes and has this program's schema.
     pub async fn ready(&self) -> Result<()> {
         let found = migrations::version(self).await?;
-        if found == SCHEMA_VERSION {
+        if found != SCHEMA_VERSION {
+            return Err(StoreError::Database(format!("schema version {found}, expected {SCHEMA_VERSION}")));
+        }
+        if self.commit(vec![installation::touch()]).await?.is_done() {
             Ok(())
         } else {
-            Err(StoreError::Database(format!("schema version {found}, expected {SCHEMA_VERSION}")))
+            Err(StoreError::Database("it was never set up".to_owned()))
         }
     }
 

@@ -15,7 +15,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi};
 use tokio::sync::oneshot;
 
-use super::{Committed, Result, Row, Stmt, StoreError, Value, migrations};
+use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
 
 /// How long one process waits for another's write, such as a command's while the server runs.
 const BUSY: Duration = Duration::from_secs(10);
@@ -38,13 +38,16 @@ struct Job {
 }
 
 impl Sqlite {
-    /// Opens or creates the database at `path` (file 0600) and brings its schema up to date.
-    pub fn open(path: &Path, now: Timestamp) -> Result<Self> {
+    /// Opens the database at `path`; one that is made has mode 0600.
+    pub fn open(path: &Path, opening: Opening, now: Timestamp) -> Result<Self> {
         let failed = |why: String| StoreError::Path { path: path.display().to_string(), why };
+        if opening == Opening::Existing && !path.exists() {
+            return Err(StoreError::Missing(path.display().to_string()));
+        }
         create_private(path).map_err(|error| failed(error.to_string()))?;
         let path = path.to_str().ok_or_else(|| failed("the path is not UTF-8".to_owned()))?.to_owned();
         let mut connection = connect(&path)?;
-        migrate(&mut connection, now)?;
+        migrate(&mut connection, opening, now)?;
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -133,13 +136,13 @@ fn reader(path: &str) -> Result<Connection> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, now: Timestamp) -> Result<()> {
+fn migrate(connection: &mut Connection, opening: Opening, now: Timestamp) -> Result<()> {
     let (version, applied) = migrations::bookkeeping();
     // One process migrates, the others wait for it and then find nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     transaction.execute_batch(migrations::CREATE_TABLE).map_err(failed)?;
     let found = transaction.query_row(version, [], |row| row.get(0)).map_err(failed)?;
-    for (version, sql) in migrations::pending(found)? {
+    for (version, sql) in migrations::pending(found, opening)? {
         transaction.execute_batch(sql).map_err(failed)?;
         transaction.execute(applied, [version, now.micros()]).map_err(failed)?;
     }
@@ -253,12 +256,12 @@ fn failed(error: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Store, all_statements};
+    use crate::store::{SCHEMA_VERSION, Store, all_statements};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     fn store(folder: &tempfile::TempDir) -> Store {
-        Store::Sqlite(Sqlite::open(&folder.path().join("test.db"), NOW).unwrap())
+        Store::Sqlite(Sqlite::open(&folder.path().join("test.db"), Opening::Migrate, NOW).unwrap())
     }
 
     const PUT: &str = "INSERT INTO installation (key, value) VALUES (?1, ?2)";
@@ -277,7 +280,7 @@ mod tests {
     async fn every_statement_prepares() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
-        let _store = Sqlite::open(&path, NOW).unwrap();
+        let _store = Sqlite::open(&path, Opening::Migrate, NOW).unwrap();
         let connection = Connection::open(&path).unwrap();
         let mut seen = 0;
         for (name, sql) in all_statements() {
@@ -338,11 +341,28 @@ mod tests {
     async fn a_newer_schema_is_refused_by_its_number() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
-        drop(Sqlite::open(&path, NOW).unwrap());
+        drop(Sqlite::open(&path, Opening::Migrate, NOW).unwrap());
         let connection = Connection::open(&path).unwrap();
         connection.execute("INSERT INTO schema_migration VALUES (999, 0)", []).unwrap();
-        let error = Sqlite::open(&path, NOW).unwrap_err().to_string();
+        let error = Sqlite::open(&path, Opening::Migrate, NOW).unwrap_err().to_string();
         assert!(error.contains("999") && error.contains("newer"), "{error}");
+    }
+
+    #[test]
+    fn an_old_or_missing_database_is_made_and_changed_only_by_who_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let missing = Sqlite::open(&path, Opening::Existing, NOW).unwrap_err();
+        assert!(matches!(missing, StoreError::Missing(_)) && !path.exists());
+        drop(Sqlite::open(&path, Opening::Create, NOW).unwrap());
+        drop(Sqlite::open(&path, Opening::Existing, NOW).unwrap());
+        // As a program sees it that knows one more migration than the database has.
+        let older = migrations::pending(SCHEMA_VERSION - 1, Opening::Migrate).map(Iterator::count);
+        assert_eq!(older.unwrap(), 1);
+        for opening in [Opening::Create, Opening::Existing] {
+            let refused = migrations::pending(SCHEMA_VERSION - 1, opening).map(Iterator::count);
+            assert_eq!(refused.is_err(), SCHEMA_VERSION > 1, "{opening:?}");
+        }
     }
 
     /// Every schema that was ever released lies in `tests/schemas`, with a row in it.
@@ -358,7 +378,7 @@ mod tests {
             let store = store(&folder);
             store.ready().await.unwrap();
             let fresh = tempfile::tempdir().unwrap();
-            Sqlite::open(&fresh.path().join("test.db"), NOW).unwrap();
+            Sqlite::open(&fresh.path().join("test.db"), Opening::Migrate, NOW).unwrap();
             assert_eq!(schema(&path), schema(&fresh.path().join("test.db")));
             assert_eq!(count(&store).await, 1, "the row that the dump holds is kept");
             tried += 1;
@@ -378,7 +398,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
-        let _store = Sqlite::open(&path, NOW).unwrap();
+        let _store = Sqlite::open(&path, Opening::Migrate, NOW).unwrap();
         for name in ["test.db", "test.db-wal", "test.db-shm"] {
             let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -1,5 +1,6 @@
 //! What goes into and comes out of a database.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,13 +13,24 @@ use countersign_core::time::Timestamp;
 
 use super::{Result, StoreError};
 
-/// One argument or one column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One argument or one column. It may be anything, so `Debug` tells only how long it is.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     Null,
     Int(i64),
     Text(String),
     Bytes(Vec<u8>),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Int(n) => write!(f, "Int({n})"),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
 }
 
 macro_rules! into_value {
@@ -166,7 +178,7 @@ macro_rules! from_bytes {
 from_bytes!(AccountId, AuditId, FamilyId, GrantId, TokenId, Digest);
 
 /// Text that the domain can parse.
-pub fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T> {
+pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T> {
     text.parse().map_err(|error: T::Err| StoreError::Corrupt(error.to_string()))
 }
 

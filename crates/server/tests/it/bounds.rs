@@ -31,6 +31,23 @@ async fn bad_forms_are_invalid_requests() {
 }
 
 #[tokio::test]
+async fn scopes_and_resources_are_bounded_before_anything_is_made_of_them() {
+    let server = server().await;
+    let ask = ENDPOINTS[0];
+    let scopes = (0..10_000).map(|n| format!("{n:04}")).collect::<Vec<_>>().join(" ");
+    server.post(ask, &[("client_id", "tv"), ("scope", &scopes)]).await.refused(400, "invalid_scope");
+    let nine: Vec<String> = (0..9).map(|n| format!("https://api{n}.example")).collect();
+    let with = async |resources: &[String]| {
+        let mut form = vec![("client_id", "tv")];
+        form.extend(resources.iter().map(|resource| ("resource", resource.as_str())));
+        server.post(ask, &form).await
+    };
+    with(&nine[..8]).await.ok();
+    with(&nine).await.refused(400, "invalid_request");
+    with(&vec!["https://api.example/".to_owned(); 1_000]).await.refused(400, "invalid_request");
+}
+
+#[tokio::test]
 async fn pages_bound_their_forms_as_well() {
     let server = server().await;
     for path in ["/login", "/device", "/account", "/logout"] {

@@ -97,6 +97,20 @@ async fn a_rotated_secret_replaces_the_old_one() {
 }
 
 #[tokio::test]
+async fn an_edit_that_began_before_a_rotation_does_not_bring_the_old_secret_back() {
+    let server = server().await;
+    let app = &server.running.app;
+    let old = server.api().await;
+    let id = "api".parse().unwrap();
+    let stale = clients::find(app, &id).await.unwrap().unwrap();
+    let (_, new) = clients::rotate_secret(app, &id, server.now()).await.unwrap().unwrap();
+    let edit = countersign_server::store::clients::update(&stale);
+    assert!(app.store.commit(vec![edit]).await.unwrap().is_done());
+    basic(&server, "api", &old, &[]).await.refused(401, "invalid_client");
+    basic(&server, "api", new.reveal(), &[]).await.ok();
+}
+
+#[tokio::test]
 async fn the_command_lines_client_exists_from_the_start_until_it_is_removed() {
     let server = server().await;
     server.post(ASK, &[("client_id", "countersign-cli"), ("scope", "openid")]).await.ok();

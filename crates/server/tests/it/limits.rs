@@ -1,5 +1,9 @@
 //! Guessing and flooding, and what stops them.
 
+use countersign_core::grant::Origin;
+use countersign_core::secret::{Digest, Plain};
+use countersign_server::flow::accounts;
+use countersign_server::flow::login::{self, Credentials};
 use reqwest::StatusCode;
 
 use crate::support::{PASSWORD, Server, server};
@@ -113,6 +117,56 @@ async fn wrong_passwords_are_limited_alike_for_real_and_invented_names() {
     }
     server.pass(900);
     server.signed_in("alice").await;
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_wait_of_its_owner() {
+    let server = server().await;
+    let app = &server.running.app;
+    let mut browser = server.browser();
+    browser.get("/login").await;
+    for _ in 0..10 {
+        browser.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;
+    }
+    browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
+    browser.expect(429, "Too many attempts");
+    let password = Plain::new(PASSWORD.to_owned());
+    accounts::set_password(app, &"alice".parse().unwrap(), &password, server.now()).await.unwrap().unwrap();
+    server.signed_in("alice").await;
+}
+
+#[tokio::test]
+async fn a_visitor_who_hangs_up_is_not_counted_as_wrong() {
+    let server = server().await;
+    let app = &server.running.app;
+    for round in 1..=2 {
+        for _ in 0..9 {
+            let credentials =
+                Credentials { name: "alice".to_owned(), password: Plain::new(PASSWORD.to_owned()) };
+            let (old, from, address) = (Digest::of("none"), Origin::default(), [127, 0, 0, 1].into());
+            let mut sign_in = Box::pin(login::sign_in(app, credentials, old, from, address, server.now()));
+            // Polled once, then given up, like a request whose connection is gone.
+            assert!(poll_once(&mut sign_in).await.is_none());
+        }
+        tokio::time::timeout(std::time::Duration::from_secs(30), async {
+            while server.count("browser_session").await < 9 * round {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("they go on without their visitor");
+    }
+    server.signed_in("alice").await;
+}
+
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 #[tokio::test]

@@ -87,6 +87,29 @@ async fn it_serves_tls_by_itself() {
 }
 
 #[tokio::test]
+async fn no_page_in_a_browser_stops_it() {
+    let server = server().await;
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "same-origin")]
+    {
+        let request = server.http.post(server.ops("/shutdown")).header(name, value);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{name}: {value}");
+    }
+    assert_eq!(ops(&server, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_ready() {
+    let server = server().await;
+    let database = server.database();
+    let refuse = "CREATE TRIGGER full BEFORE UPDATE ON installation BEGIN SELECT RAISE(ABORT, 'full'); END";
+    database.execute_batch(refuse).unwrap();
+    assert_eq!(ops(&server, "/readyz").await.0, 503);
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(ops(&server, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
 async fn it_stops_when_asked() {
     let server = server().await;
     let response = server.http.post(server.ops("/shutdown")).send().await.unwrap();

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use countersign_core::account::{Session, SignIn};
+use countersign_core::grant::Origin;
+use countersign_core::secret::{Digest, Plain};
+use countersign_server::flow::{accounts, decide, login};
+use countersign_server::store::{accounts as store_accounts, grants};
 use reqwest::header::ORIGIN;
 
 use crate::support::{Browser, PASSWORD, Server, server, text};
@@ -278,13 +283,97 @@ async fn what_wants_a_fresh_sign_in_gets_one() {
         server.pass(100);
     }
     // The page was opened in time and left open for too long.
-    let device = server.ask_with("tv", &[("scope", "openid"), ("max_age", "60")]).await;
     let mut fresh = server.signed_in("alice").await;
+    server.pass(1);
+    let device = server.ask_with("tv", &[("scope", "openid"), ("max_age", "60")]).await;
     fresh.enter(&device.user_code).await;
-    server.pass(61);
+    server.pass(60);
     fresh.submit("decision", &[("decision", "approve"), ("own_device", "yes")]).await;
     fresh.expect(200, "Please sign in again to go on.");
     server.poll(&device).await.refused(400, "authorization_pending");
+}
+
+#[tokio::test]
+async fn max_age_zero_means_a_sign_in_after_the_question_and_can_be_met() {
+    let server = server().await;
+    let mut browser = server.signed_in("alice").await;
+    server.pass(1);
+    let device = server.ask_with("tv", &[("scope", "openid"), ("max_age", "0")]).await;
+    browser.enter(&device.user_code).await;
+    browser.expect(200, "Please sign in again to go on.");
+    server.pass(1);
+    let mut fresh = server.signed_in("alice").await;
+    server.pass(30);
+    fresh.approve(&device).await;
+    server.poll(&device).await.ok();
+}
+
+#[tokio::test]
+async fn an_approval_counts_only_while_its_session_lasts() {
+    let server = server().await;
+    let app = &server.running.app;
+    let device = server.ask("tv", "openid").await;
+    let browser = server.signed_in("alice").await;
+    let cookie = browser.cookie.clone().unwrap();
+    let cookie = cookie.split_once('=').unwrap().1;
+    let (session, account) = login::session(app, cookie, server.now()).await.unwrap().unwrap();
+    let digest = Digest::of(&device.device_code);
+    let grant = grants::by_device(&app.store, &digest).await.unwrap().unwrap();
+    login::sign_out(app, cookie, &account, server.now()).await.unwrap();
+    let decision = decide::Decision::Approve;
+    let from = Origin::default();
+    let decided = decide::decide(app, &session, grant, decision, &from, server.now()).await.unwrap();
+    assert_eq!(decided, decide::Decided::TooLate);
+    server.poll(&device).await.refused(400, "authorization_pending");
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_meanwhile_starts_no_session() {
+    let server = server().await;
+    let app = &server.running.app;
+    let name = "alice".parse().unwrap();
+    let (account, checked) = store_accounts::by_name(&app.store, &name).await.unwrap().unwrap();
+    let checked = checked.unwrap();
+    let now = server.now();
+    let session = |cookie: &str| Session {
+        digest: Digest::of(cookie),
+        account: account.id,
+        sign_in: SignIn { at: now, amr: Vec::new() },
+        expires_at: now + std::time::Duration::from_mins(1),
+    };
+    let start = async |cookie: &str| {
+        let stmt = store_accounts::start_session(&session(cookie), &checked, &Origin::default());
+        app.store.commit(vec![stmt]).await.unwrap().is_done()
+    };
+    assert!(start("before").await);
+    let new = Plain::new("another password".to_owned());
+    accounts::set_password(app, &name, &new, now).await.unwrap().unwrap();
+    assert!(!start("after").await);
+}
+
+#[tokio::test]
+async fn everybody_who_opens_a_question_stands_in_the_audit_trail() {
+    let server = server().await;
+    server.add_user("bob").await;
+    let device = server.ask("tv", "openid").await;
+    server.signed_in("alice").await.enter(&device.user_code).await;
+    server.signed_in("bob").await.enter(&device.user_code).await;
+    assert_eq!(server.count("audit WHERE action = 'grant.opened'").await, 2);
+    let opened =
+        "SELECT COUNT(*) FROM (SELECT DISTINCT account_id FROM audit WHERE action = 'grant.opened') AS a";
+    assert_eq!(server.number(opened).await, 2);
+}
+
+#[tokio::test]
+async fn what_a_device_says_of_the_account_is_no_place_for_a_message() {
+    let server = server().await;
+    let mut browser = server.signed_in("alice").await;
+    for hint in ["support said: press Approve now", &"x".repeat(65), "al\u{202e}ice"] {
+        let device = server.ask_with("tv", &[("scope", "openid"), ("login_hint", hint)]).await;
+        let page = browser.enter(&device.user_code).await;
+        browser.expect(200, "The device asked for another account, but you are signed in as");
+        assert!(!page.contains(hint), "{page}");
+    }
 }
 
 #[tokio::test]
@@ -380,10 +469,7 @@ async fn sessions_end_by_themselves_and_with_the_account() {
     browser.expect(200, "Sign in");
     let mut browser = server.signed_in("alice").await;
     let name = "alice".parse().unwrap();
-    countersign_server::flow::accounts::disable(&server.running.app, &name, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    accounts::disable(&server.running.app, &name, server.now()).await.unwrap().unwrap();
     browser.get("/account").await;
     browser.expect(200, "Sign in");
     browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;

@@ -1,6 +1,9 @@
 //! Step 2: what a poll hears, in the order of the interface.
 
+use std::sync::Arc;
+
 use countersign_core::client::GrantType;
+use tokio::task::JoinSet;
 
 use crate::support::{DEVICE_CODE, only, server, text};
 
@@ -25,6 +28,20 @@ async fn the_first_poll_is_pending_and_one_too_soon_is_told_to_slow_down() {
     let refused = server.poll(&device).await;
     refused.refused(400, "slow_down");
     assert_eq!(refused.json["interval"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_polls_at_once_one_is_in_time() {
+    let server = Arc::new(server().await);
+    let device = server.ask("tv", "openid").await;
+    let mut polls = JoinSet::new();
+    for _ in 0..32 {
+        let (server, device) = (server.clone(), device.clone());
+        polls.spawn(async move { text(&server.poll(&device).await.json, "error").to_owned() });
+    }
+    let heard = polls.join_all().await;
+    let count = |error: &str| heard.iter().filter(|heard| *heard == error).count();
+    assert_eq!((count("authorization_pending"), count("slow_down")), (1, 31), "{heard:?}");
 }
 
 #[tokio::test]

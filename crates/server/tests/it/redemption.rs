@@ -31,10 +31,8 @@ async fn of_64_concurrent_polls_one_gets_tokens() {
     }
     let winners = polls.join_all().await.into_iter().filter(|won| *won).count();
     assert_eq!(winners, 1);
-    let count = |table: &str| -> i64 {
-        server.database().query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-    };
-    assert_eq!((count("token_family"), count("refresh_token")), (1, 1), "what the losers made is gone");
+    let left = (server.count("token_family").await, server.count("refresh_token").await);
+    assert_eq!(left, (1, 1), "what the losers made is gone");
 }
 
 #[tokio::test]

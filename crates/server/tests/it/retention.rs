@@ -4,10 +4,6 @@ use countersign_server::sweep;
 
 use crate::support::{Server, text};
 
-fn count(server: &Server, table: &str) -> i64 {
-    server.database().query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-}
-
 async fn sweep(server: &Server) {
     sweep::once(&server.running.app, server.now()).await.unwrap();
 }
@@ -21,13 +17,27 @@ async fn ended_grants_go_after_their_retention_in_bounded_batches() {
         server.ask("tv", "openid").await;
     }
     sweep(&server).await;
-    assert_eq!(count(&server, "device_grant"), 7);
+    assert_eq!(server.count("device_grant").await, 7);
     server.pass(1800);
     sweep(&server).await;
-    assert_eq!(count(&server, "device_grant WHERE expired_at IS NOT NULL AND code_mac IS NULL"), 7);
+    assert_eq!(server.count("device_grant WHERE expired_at IS NOT NULL AND code_mac IS NULL").await, 7);
     server.pass(DAY);
     sweep(&server).await;
-    assert_eq!(count(&server, "device_grant"), 0);
+    assert_eq!(server.count("device_grant").await, 0);
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_looked_at_goes_after_an_hour() {
+    let server = Server::with(&[("retention.grants", "7d")]).await;
+    let (opened, unopened) = (server.ask("tv", "openid").await, server.ask("tv", "openid").await);
+    server.signed_in("alice").await.enter(&opened.user_code).await;
+    server.pass(1800 + 3599);
+    sweep(&server).await;
+    server.poll(&unopened).await.refused(400, "expired_token");
+    server.pass(1);
+    sweep(&server).await;
+    server.poll(&unopened).await.refused(400, "invalid_grant");
+    server.poll(&opened).await.refused(400, "expired_token");
 }
 
 #[tokio::test]
@@ -41,10 +51,10 @@ async fn live_logins_stay_and_ended_ones_go() {
         .ok();
     server.pass(2 * DAY - 1);
     sweep(&server).await;
-    assert_eq!(count(&server, "token_family"), 2);
+    assert_eq!(server.count("token_family").await, 2);
     server.pass(1);
     sweep(&server).await;
-    assert_eq!(count(&server, "token_family"), 1);
+    assert_eq!(server.count("token_family").await, 1);
     server.refresh("tv", text(&kept, "refresh_token")).await.ok();
 }
 
@@ -59,12 +69,12 @@ async fn sessions_tallies_tokens_and_audit_rows_go() {
         .await
         .ok();
     for table in ["browser_session", "attempt", "revoked_token", "audit"] {
-        assert!(count(&server, table) > 0, "{table}");
+        assert!(server.count(table).await > 0, "{table}");
     }
     server.pass(4 * DAY);
     sweep(&server).await;
     for table in ["browser_session", "attempt", "revoked_token", "audit"] {
-        assert_eq!(count(&server, table), 0, "{table}");
+        assert_eq!(server.count(table).await, 0, "{table}");
     }
 }
 
@@ -75,7 +85,7 @@ async fn the_background_task_sweeps_by_itself_and_stops_with_the_server() {
     server.ask("tv", "openid").await;
     server.pass(2 * DAY);
     tokio::time::timeout(std::time::Duration::from_secs(20), async {
-        while count(&server, "device_grant") > 0 {
+        while server.count("device_grant").await > 0 {
             tokio::task::yield_now().await;
         }
     })

@@ -192,6 +192,17 @@ impl Server {
         self.poll(&device).await.ok()
     }
 
+    /// Rows of a table, which may come with a `WHERE`.
+    pub async fn count(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        // The store takes only texts that live as long as the program.
+        let sql: &'static str = Box::leak(sql.to_owned().into_boxed_str());
+        self.running.app.store.row(sql, &[]).await.unwrap().unwrap().take().unwrap()
+    }
+
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path().join("countersign.db")).unwrap()
     }

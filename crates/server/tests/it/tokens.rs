@@ -1,6 +1,6 @@
 //! What the tokens say, and what others are told about them.
 
-use countersign_core::client::{SigningAlg, TokenFormat};
+use countersign_core::client::{GrantType, SigningAlg, TokenFormat};
 use countersign_server::flow::clients::{self, ClientSettings};
 use countersign_server::flow::keys;
 use jsonwebtoken::jwk::JwkSet;
@@ -369,4 +369,34 @@ async fn nothing_that_grants_anything_stands_in_the_database() {
             assert!(!found, "{secret} stands in {name}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_for_another_api_does_not_introspect() {
+    let server = server().await;
+    let settings =
+        || ClientSettings { scopes: Some("introspect".parse().unwrap()), ..ClientSettings::default() };
+    server.add_client("watcher", None, settings()).await;
+    let introspect = async |token: &str| {
+        let request = server.http.post(server.url("/oauth2/v1/introspect")).bearer_auth(token);
+        Reply::of(request.form(&[("token", token)]).send().await.unwrap()).await
+    };
+    let own = server.login("watcher", "introspect").await;
+    assert_eq!(introspect(text(&own, "access_token")).await.ok()["active"], true);
+    let extra = [("scope", "introspect"), ("resource", "https://api.example")];
+    let device = server.ask_with("watcher", &extra).await;
+    server.signed_in("alice").await.approve(&device).await;
+    let foreign = server.poll(&device).await.ok();
+    introspect(text(&foreign, "access_token")).await.refused(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn revoking_all_that_a_device_has_disconnects_it() {
+    let server = server().await;
+    server.add_client("plain", None, crate::support::only(GrantType::DeviceCode)).await;
+    let tokens = server.login("plain", "openid").await;
+    let token = text(&tokens, "access_token");
+    server.post("/oauth2/v1/revoke", &[("client_id", "plain"), ("token", token)]).await.ok();
+    assert_eq!(server.count("token_family WHERE ended_at IS NULL").await, 0);
+    server.userinfo(token).await.refused(401, "invalid_token");
 }

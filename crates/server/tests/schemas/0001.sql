@@ -1,7 +1,13 @@
-PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
-CREATE TABLE schema_migration (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
-INSERT INTO schema_migration VALUES(1,0);
+CREATE TABLE access_token (
+    digest     BYTEA  NOT NULL PRIMARY KEY,
+    id         BYTEA  NOT NULL,
+    family_id  BYTEA  NOT NULL,
+    scopes     TEXT   NOT NULL,
+    audience   TEXT   NOT NULL,
+    issued_at  BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
 CREATE TABLE account (
     id          BYTEA  NOT NULL PRIMARY KEY,
     name        TEXT   NOT NULL UNIQUE,
@@ -12,6 +18,24 @@ CREATE TABLE account (
     admin_at    BIGINT,
     created_at  BIGINT NOT NULL,
     disabled_at BIGINT
+);
+CREATE TABLE attempt (
+    bucket    BYTEA  NOT NULL PRIMARY KEY,
+    count     BIGINT NOT NULL,
+    strikes   BIGINT NOT NULL,
+    until_at  BIGINT NOT NULL,
+    forget_at BIGINT NOT NULL
+);
+CREATE TABLE audit (
+    id         BYTEA  NOT NULL PRIMARY KEY,
+    at         BIGINT NOT NULL,
+    action     TEXT   NOT NULL,
+    account_id BYTEA,
+    client_id  TEXT,
+    grant_id   BYTEA,
+    family_id  BYTEA,
+    address    TEXT,
+    detail     TEXT
 );
 CREATE TABLE browser_session (
     digest     BYTEA  NOT NULL PRIMARY KEY,
@@ -60,6 +84,33 @@ CREATE TABLE device_grant (
     expired_at    BIGINT,
     family_id     BYTEA
 );
+CREATE TABLE installation (
+    key   TEXT  NOT NULL PRIMARY KEY,
+    value BYTEA NOT NULL
+);
+INSERT INTO "installation" VALUES('key_fingerprint',X'00');
+CREATE TABLE refresh_token (
+    digest     BYTEA  NOT NULL PRIMARY KEY,
+    family_id  BYTEA  NOT NULL,
+    parent     BYTEA,
+    issued_at  BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    spent_at   BIGINT
+);
+CREATE TABLE revoked_token (
+    id         BYTEA  NOT NULL PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE schema_migration (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
+INSERT INTO "schema_migration" VALUES(1,0);
+CREATE TABLE signing_key (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    alg        TEXT   NOT NULL,
+    sealed     BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL,
+    active_at  BIGINT,
+    retired_at BIGINT
+);
 CREATE TABLE token_family (
     id         BYTEA  NOT NULL PRIMARY KEY,
     account_id BYTEA  NOT NULL,
@@ -77,61 +128,10 @@ CREATE TABLE token_family (
     expires_at BIGINT NOT NULL,
     ended_at   BIGINT
 );
-CREATE TABLE refresh_token (
-    digest     BYTEA  NOT NULL PRIMARY KEY,
-    family_id  BYTEA  NOT NULL,
-    parent     BYTEA,
-    issued_at  BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    spent_at   BIGINT
-);
-CREATE TABLE access_token (
-    digest     BYTEA  NOT NULL PRIMARY KEY,
-    id         BYTEA  NOT NULL,
-    family_id  BYTEA  NOT NULL,
-    scopes     TEXT   NOT NULL,
-    audience   TEXT   NOT NULL,
-    issued_at  BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL
-);
-CREATE TABLE revoked_token (
-    id         BYTEA  NOT NULL PRIMARY KEY,
-    expires_at BIGINT NOT NULL
-);
-CREATE TABLE signing_key (
-    id         TEXT   NOT NULL PRIMARY KEY,
-    alg        TEXT   NOT NULL,
-    sealed     BYTEA  NOT NULL,
-    created_at BIGINT NOT NULL,
-    active_at  BIGINT,
-    retired_at BIGINT
-);
-CREATE TABLE attempt (
-    bucket    BYTEA  NOT NULL PRIMARY KEY,
-    count     BIGINT NOT NULL,
-    strikes   BIGINT NOT NULL,
-    until_at  BIGINT NOT NULL,
-    forget_at BIGINT NOT NULL
-);
-CREATE TABLE audit (
-    id         BYTEA  NOT NULL PRIMARY KEY,
-    at         BIGINT NOT NULL,
-    action     TEXT   NOT NULL,
-    account_id BYTEA,
-    client_id  TEXT,
-    grant_id   BYTEA,
-    family_id  BYTEA,
-    address    TEXT,
-    detail     TEXT
-);
-CREATE TABLE installation (
-    key   TEXT  NOT NULL PRIMARY KEY,
-    value BYTEA NOT NULL
-);
-INSERT INTO installation VALUES('key_fingerprint',X'00');
 CREATE INDEX browser_session_account ON browser_session (account_id);
 CREATE INDEX browser_session_expiry ON browser_session (expires_at);
 CREATE INDEX device_grant_expiry ON device_grant (expires_at);
+CREATE INDEX device_grant_unopened ON device_grant (expires_at) WHERE opened_at IS NULL;
 CREATE INDEX device_grant_account ON device_grant (account_id) WHERE account_id IS NOT NULL;
 CREATE INDEX token_family_account ON token_family (account_id);
 CREATE INDEX token_family_client ON token_family (client_id);
