@@ -10,7 +10,7 @@ use crate::config::{Config, PublicUrl};
 use crate::limits::{Paces, PerMinute};
 use crate::password::{Hasher, PasswordError};
 use crate::signing::{Signer, SigningError};
-use crate::store::{Opening, Sqlite, Store, StoreError};
+use crate::store::{Opening, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
 use crate::world::{Clock, Entropy, NoEntropy};
@@ -76,7 +76,7 @@ impl App {
         if opening != Opening::Existing {
             create_private_folder(&config.data_dir)?;
         }
-        let store = Store::Sqlite(Sqlite::open(&config.database, opening, now)?);
+        let store = Store::open(&config.database, opening, now).await?;
         let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
         let vault = Vault::load(variable.as_deref(), &config.key_file, &store, &entropy).await?;
         let source = variable

@@ -7,17 +7,20 @@ mod public_url;
 mod sources;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_core::client::SigningAlg;
 use countersign_core::code::CodeStyle;
 use countersign_core::family::Lifetimes;
 use countersign_core::limit::Rule;
+use countersign_core::secret::Plain;
 use countersign_core::time::Span;
 use ipnet::IpNet;
 
 use crate::origin::HopHeader;
+use crate::store::Location;
+use crate::store::postgres::Options;
 
 pub use public_url::PublicUrl;
 use sources::Reader;
@@ -59,7 +62,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.tls.cert_file", "", "PEM file with the certificate chain; serve TLS without a proxy"),
     setting("server.tls.key_file", "", "PEM file with the private key of server.tls.cert_file"),
     setting("ops.listen", "127.0.0.1:9628", "address and port of the private listener: /livez, /readyz, /metrics"),
-    secret("database.url", "", "sqlite://<path>; without it sqlite://<data_dir>/countersign.db"),
+    secret("database.url", "", "sqlite://<path> or postgres://user:password@host:5432/database; without it sqlite://<data_dir>/countersign.db"),
+    setting("database.pool_size", "16", "PostgreSQL: connections of this node that write, at most"),
+    setting("database.read_connections", "2", "PostgreSQL: connections of this node over which reads are pipelined"),
+    setting("database.connect_timeout", "5s", "PostgreSQL: how long a connection may take, or be waited for"),
+    setting("database.statement_timeout", "10s", "PostgreSQL: how long one statement may take"),
+    setting("database.ca_file", "", "PostgreSQL: PEM file with the certificates to trust; without it those of the system. TLS is used with other machines unless the URL says sslmode=disable"),
     setting("secrets.key_file", "", "file with the 32 bytes that seal secrets; without it <data_dir>/secret.key"),
     setting("device.code_ttl", "30m", "how long a user code can be entered and a device code polled"),
     setting("device.interval", "5s", "how long a device waits between polls; whole seconds"),
@@ -99,7 +107,7 @@ pub struct Config {
     pub max_connections: u32,
     pub tls: Option<Tls>,
     pub ops_listen: SocketAddr,
-    pub database: PathBuf,
+    pub database: Location,
     pub key_file: PathBuf,
     pub device: Device,
     pub lifetimes: Lifetimes,
@@ -152,6 +160,8 @@ pub enum LogFormat {
     Json,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 const QUARTER_HOUR: Duration = Duration::from_mins(15);
 const CENTURY: Duration = Duration::from_hours(24 * 36_600);
@@ -182,18 +192,7 @@ impl Config {
             (Some(_), None) => read.missing("server.tls.key_file", "server.tls.cert_file is set"),
             (None, Some(_)) => read.missing("server.tls.cert_file", "server.tls.key_file is set"),
         };
-        let database = match read.optional("database.url") {
-            None => data_dir.join("countersign.db"),
-            Some(url) => {
-                match url.strip_prefix("sqlite://") {
-                    Some(path) if !path.is_empty() => PathBuf::from(path),
-                    _ => {
-                        read.problem("database.url", "expected sqlite:// and a path, such as sqlite:///var/lib/countersign/countersign.db");
-                        PathBuf::new()
-                    }
-                }
-            }
-        };
+        let database = database(&mut read, &data_dir);
         let key_file =
             read.optional("secrets.key_file").map_or_else(|| data_dir.join("secret.key"), PathBuf::from);
         let device = Device {
@@ -252,6 +251,38 @@ impl Config {
     /// The issuer, once it is known where the server listens.
     pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
         self.public_url.clone().unwrap_or_else(|| PublicUrl::local(bound.port(), self.tls.is_some()))
+    }
+}
+
+fn database(read: &mut Reader<'_>, data_dir: &Path) -> Location {
+    let local = Location::Sqlite(data_dir.join("countersign.db"));
+    let pool = read.count("database.pool_size") as usize;
+    let readers = read.count("database.read_connections") as usize;
+    let connect_timeout = read.span("database.connect_timeout", SECOND..=MINUTE);
+    let statement_timeout = read.span("database.statement_timeout", SECOND..=MINUTE * 10);
+    let ca_file = read.optional("database.ca_file").map(PathBuf::from);
+    let Some(url) = read.optional("database.url") else { return local };
+    if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
+        return Location::Sqlite(PathBuf::from(path));
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let why = "expected sqlite:// and a path, such as sqlite:///var/lib/countersign/countersign.db, or postgres://user:password@host:5432/database";
+        read.problem("database.url", why);
+        return local;
+    }
+    match Options::parse(&Plain::new(url)) {
+        Ok(mut options) => {
+            options.ca_file = ca_file;
+            options.pool = pool;
+            options.readers = readers;
+            options.connect_timeout = connect_timeout;
+            options.statement_timeout = statement_timeout;
+            Location::Postgres(Box::new(options))
+        }
+        Err(why) => {
+            read.problem("database.url", &why);
+            local
+        }
     }
 }
 

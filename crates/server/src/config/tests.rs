@@ -17,7 +17,7 @@ fn the_defaults_are_a_configuration() {
     let config = with(&[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8628");
     assert_eq!(config.public_url(config.listen).issuer(), "http://localhost:8628");
-    assert_eq!(config.database, PathBuf::from("countersign-data/countersign.db"));
+    assert_eq!(sqlite_path(&config), "countersign-data/countersign.db");
     assert_eq!(config.device.code_ttl, Duration::from_mins(30));
     assert_eq!(config.lifetimes.refresh, Duration::from_hours(720));
 }
@@ -98,7 +98,7 @@ fn a_secret_may_lie_in_a_file_and_is_never_shown() {
     std::fs::write(&file, "sqlite:///srv/x.db\n").unwrap();
     let mut sources = Sources::default();
     sources.put("database.url_file", Value::One(file.display().to_string()), "test");
-    assert_eq!(Config::from_sources(&sources).unwrap().database, PathBuf::from("/srv/x.db"));
+    assert_eq!(sqlite_path(&Config::from_sources(&sources).unwrap()), "/srv/x.db");
     assert!(sources.shown().iter().all(|(_, value, _)| !value.contains("srv")));
 }
 
@@ -108,4 +108,35 @@ fn the_environment_is_checked_as_well() {
     sources.environment([("COUNTERSIGN_DEVICE__INTERVALL".to_owned(), "5s".to_owned())]);
     let text = Config::from_sources(&sources).unwrap_err().to_string();
     assert!(text.contains("COUNTERSIGN_DEVICE__INTERVALL") && text.contains("device.interval"), "{text}");
+}
+
+fn sqlite_path(config: &Config) -> &str {
+    match &config.database {
+        Location::Sqlite(path) => path.to_str().unwrap(),
+        Location::Postgres(options) => panic!("{options:?}"),
+    }
+}
+
+#[test]
+fn a_postgres_url_is_checked_and_its_password_is_not_repeated() {
+    let read = |url: &str| {
+        let mut sources = Sources::default();
+        sources.put("database.url", Value::One(url.to_owned()), "test");
+        Config::from_sources(&sources).map(|config| match config.database {
+            Location::Postgres(options) => options,
+            Location::Sqlite(path) => panic!("{path:?}"),
+        })
+    };
+    let good = read("postgres://me:hunter2@db.example:5433/app").unwrap();
+    assert_eq!(good.place(), "postgres database app on db.example");
+    assert!(!format!("{good:?}").contains("hunter2"));
+    for (bad, words) in [
+        ("postgres://me:hunter2@db.example:99999/app", "cannot be read"),
+        ("postgres://", "names no host"),
+        ("postgres://db.example/app", "names no user"),
+        ("mysql://me:hunter2@db.example/app", "postgres://user"),
+    ] {
+        let error = read(bad).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains("hunter2"), "{bad}: {error}");
+    }
 }

@@ -9,17 +9,25 @@ pub mod accounts;
 pub mod attempts;
 pub mod audit;
 pub mod clients;
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod families;
 pub mod grants;
 pub mod installation;
 pub mod keys;
 mod migrations;
+pub mod postgres;
 mod sqlite;
 mod value;
 
 pub use migrations::SCHEMA_VERSION;
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 pub use value::{Row, Value};
+
+use std::path::PathBuf;
+
+use countersign_core::time::Timestamp;
 
 /// One write: a statement, its arguments, and how many rows it must change.
 #[derive(Clone, Debug)]
@@ -38,6 +46,11 @@ impl Stmt {
     /// A guarded transition: it changes one row or the batch is a conflict.
     pub const fn one(sql: &'static str, args: Vec<Value>) -> Self {
         Self { sql, args, expect: Some(1) }
+    }
+
+    /// Whether it may change so many rows.
+    pub fn fits(&self, changed: u64) -> bool {
+        self.expect.is_none_or(|expected| expected == changed)
     }
 }
 
@@ -62,6 +75,9 @@ impl Committed {
 pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(String),
+    /// It does not answer now, and will again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
     #[error("a row cannot be read: {0}")]
     Corrupt(String),
     #[error(
@@ -97,14 +113,32 @@ pub enum Opening {
 #[derive(Debug)]
 pub enum Store {
     Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Which database, and how to reach it.
+#[derive(Clone, Debug)]
+pub enum Location {
+    Sqlite(PathBuf),
+    Postgres(Box<postgres::Options>),
 }
 
 impl Store {
+    /// Opens the database, and makes or changes it as far as `opening` allows.
+    pub async fn open(location: &Location, opening: Opening, now: Timestamp) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => Ok(Self::Sqlite(Sqlite::open(path, opening, now)?)),
+            Location::Postgres(options) => {
+                Ok(Self::Postgres(Postgres::open((**options).clone(), opening, now).await?))
+            }
+        }
+    }
+
     /// Reads. Never waits for writers.
-    #[expect(clippy::unused_async, reason = "a networked driver waits here")]
     pub async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
         match self {
             Self::Sqlite(sqlite) => sqlite.rows(sql, args),
+            Self::Postgres(postgres) => postgres.rows(sql, args).await,
         }
     }
 
@@ -117,6 +151,16 @@ impl Store {
     pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
         match self {
             Self::Sqlite(sqlite) => sqlite.commit(batch).await,
+            Self::Postgres(postgres) => postgres.commit(batch).await,
+        }
+    }
+
+    /// Has the engine read a statement, without running it.
+    #[cfg(test)]
+    async fn prepare(&self, sql: &'static str) -> Result<()> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.prepare(sql),
+            Self::Postgres(postgres) => postgres.prepare(sql).await,
         }
     }
 
@@ -137,6 +181,7 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

@@ -24,11 +24,10 @@ async fn it_lives_and_is_ready_under_every_name() {
 #[tokio::test]
 async fn it_is_not_ready_without_its_schema_or_keys() {
     let server = server().await;
-    let database = server.database();
-    database.execute_batch("UPDATE schema_migration SET version = 0").unwrap();
+    server.database().run("UPDATE schema_migration SET version = version + 1000").await;
     assert_eq!(ops(&server, "/readyz").await.0, 503);
-    database.execute_batch("UPDATE schema_migration SET version = 1").unwrap();
-    database.execute_batch("DELETE FROM signing_key").unwrap();
+    server.database().run("UPDATE schema_migration SET version = version - 1000").await;
+    server.database().run("DELETE FROM signing_key").await;
     server.pass(1);
     let (status, text) = ops(&server, "/readyz").await;
     assert!(status == 503 && text.contains("signing keys"), "{text}");
@@ -101,11 +100,9 @@ async fn no_page_in_a_browser_stops_it() {
 #[tokio::test]
 async fn a_database_that_takes_no_writes_is_not_ready() {
     let server = server().await;
-    let database = server.database();
-    let refuse = "CREATE TRIGGER full BEFORE UPDATE ON installation BEGIN SELECT RAISE(ABORT, 'full'); END";
-    database.execute_batch(refuse).unwrap();
+    server.database().break_table("installation", "UPDATE").await;
     assert_eq!(ops(&server, "/readyz").await.0, 503);
-    database.execute_batch("DROP TRIGGER full").unwrap();
+    server.database().mend("installation").await;
     assert_eq!(ops(&server, "/readyz").await.0, 200);
 }
 

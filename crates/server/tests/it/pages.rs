@@ -47,11 +47,7 @@ async fn a_code_in_the_link_is_filled_in_and_never_submitted() {
     browser.expect(200, "Sign in");
     browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
     browser.expect(200, &format!("value=\"{}\"", device.user_code));
-    let opened: i64 = server
-        .database()
-        .query_row("SELECT COUNT(*) FROM device_grant WHERE opened_at IS NOT NULL", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(opened, 0);
+    assert_eq!(server.count("device_grant WHERE opened_at IS NOT NULL").await, 0);
 }
 
 #[tokio::test]

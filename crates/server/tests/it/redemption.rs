@@ -39,16 +39,11 @@ async fn of_64_concurrent_polls_one_gets_tokens() {
 async fn a_failure_while_committing_leaves_the_code_redeemable() {
     let server = server().await;
     let device = approved(&server).await;
-    let database = server.database();
-    database
-        .execute_batch(
-            "CREATE TRIGGER broken BEFORE INSERT ON refresh_token BEGIN SELECT RAISE(ABORT, 'injected'); END",
-        )
-        .unwrap();
+    server.database().break_table("refresh_token", "INSERT").await;
     let failed = server.poll(&device).await;
     failed.refused(500, "server_error");
     assert!(!failed.json.to_string().contains("injected"), "no SQL text in answers: {}", failed.json);
-    database.execute_batch("DROP TRIGGER broken").unwrap();
+    server.database().mend("refresh_token").await;
     server.poll(&device).await.ok();
 }
 
@@ -56,13 +51,10 @@ async fn a_failure_while_committing_leaves_the_code_redeemable() {
 async fn a_failure_while_signing_leaves_the_code_redeemable() {
     let server = server().await;
     let device = approved(&server).await;
-    let database = server.database();
-    database
-        .execute_batch("CREATE TABLE kept AS SELECT * FROM signing_key; DELETE FROM signing_key")
-        .unwrap();
+    server.database().run("CREATE TABLE kept AS SELECT * FROM signing_key; DELETE FROM signing_key").await;
     server.pass(1);
     server.poll(&device).await.refused(500, "server_error");
-    database.execute_batch("INSERT INTO signing_key SELECT * FROM kept").unwrap();
+    server.database().run("INSERT INTO signing_key SELECT * FROM kept").await;
     server.pass(1);
     server.poll(&device).await.ok();
 }
@@ -91,9 +83,9 @@ async fn a_user_who_is_removed_after_approving_gives_nothing() {
 async fn the_guard_in_the_database_stands_by_itself() {
     let server = server().await;
     let device = approved(&server).await;
-    server.database().execute("UPDATE account SET disabled_at = 1", []).unwrap();
+    server.database().run("UPDATE account SET disabled_at = 1").await;
     server.poll(&device).await.refused(400, "access_denied");
-    server.database().execute("UPDATE account SET disabled_at = NULL", []).unwrap();
+    server.database().run("UPDATE account SET disabled_at = NULL").await;
     server.poll(&device).await.refused(400, "access_denied");
 }
 

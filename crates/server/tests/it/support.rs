@@ -1,6 +1,7 @@
 //! A server, a device, a browser: what the tests speak through.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_core::client::GrantType;
@@ -23,6 +24,88 @@ pub struct Server {
     pub running: Running,
     pub http: reqwest::Client,
     pub folder: tempfile::TempDir,
+    database: Database,
+}
+
+/// The engine under test: SQLite, or with `COUNTERSIGN_TEST_ENGINE=postgres` a schema of its own in the
+/// cluster that `scripts/with-postgres` started.
+#[derive(Clone)]
+pub enum Database {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl Database {
+    async fn create(folder: &Path) -> Self {
+        match std::env::var("COUNTERSIGN_TEST_ENGINE").as_deref() {
+            Err(_) | Ok("sqlite") => Self::Sqlite(folder.join("countersign.db")),
+            Ok("postgres") => {
+                let cluster =
+                    std::env::var("COUNTERSIGN_TEST_POSTGRES").expect("run this with scripts/with-postgres");
+                let name = format!("t{}", uuid::Uuid::now_v7().simple());
+                Self::Postgres(cluster.clone()).run(&format!("CREATE SCHEMA {name}")).await;
+                Self::Postgres(format!("{cluster}?options=-csearch_path%3D{name}"))
+            }
+            Ok(other) => panic!("COUNTERSIGN_TEST_ENGINE={other} is neither sqlite nor postgres"),
+        }
+    }
+
+    /// Runs statements behind the server's back.
+    pub async fn run(&self, sql: &str) {
+        match self {
+            Self::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            Self::Postgres(url) => {
+                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute(sql).await.unwrap();
+            }
+        }
+    }
+
+    /// Makes every such change of a table fail, until [`Database::mend`].
+    pub async fn break_table(&self, table: &str, change: &str) {
+        let sql = match self {
+            Self::Sqlite(_) => format!(
+                "CREATE TRIGGER broken BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'injected'); END"
+            ),
+            Self::Postgres(_) => format!(
+                "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'injected'; END $$;
+                 CREATE TRIGGER broken BEFORE {change} ON {table} FOR EACH ROW EXECUTE FUNCTION broken()"
+            ),
+        };
+        self.run(&sql).await;
+    }
+
+    pub async fn mend(&self, table: &str) {
+        let sql = match self {
+            Self::Sqlite(_) => "DROP TRIGGER broken".to_owned(),
+            Self::Postgres(_) => format!("DROP TRIGGER broken ON {table}; DROP FUNCTION broken"),
+        };
+        self.run(&sql).await;
+    }
+
+    /// Everything that is stored, as it is stored; bytes also as text in hexadecimal.
+    pub async fn dump(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(path) => {
+                let mut bytes = std::fs::read(path).unwrap();
+                bytes.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+                bytes
+            }
+            Self::Postgres(url) => {
+                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()";
+                let mut text = String::new();
+                for table in client.query(tables, &[]).await.unwrap() {
+                    let rows = format!("SELECT t::text FROM {} AS t", table.get::<_, String>(0));
+                    let rows = client.query(&rows, &[]).await.unwrap();
+                    text.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+                }
+                text.into_bytes()
+            }
+        }
+    }
 }
 
 /// A status and the JSON that came with it.
@@ -68,9 +151,10 @@ pub async fn server() -> Server {
 impl Server {
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let running = boot(folder.path(), settings, Clock::manual(START)).await;
+        let database = Database::create(folder.path()).await;
+        let running = boot(folder.path(), &database, settings, Clock::manual(START)).await;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let server = Self { running, http, folder };
+        let server = Self { running, http, folder, database };
         server.add_user("alice").await;
         server.add_client("tv", None, ClientSettings::default()).await;
         server
@@ -203,25 +287,29 @@ impl Server {
         self.running.app.store.row(sql, &[]).await.unwrap().unwrap().take().unwrap()
     }
 
-    pub fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.folder.path().join("countersign.db")).unwrap()
+    pub const fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Stops the server and starts another on the same folder, at the same moment.
     pub async fn restart(self) -> Self {
-        let Self { running, http, folder } = self;
+        let Self { running, http, folder, database } = self;
         let clock = running.app.clock.clone();
         running.shutdown().await;
-        let running = boot(folder.path(), &[], clock).await;
-        Self { running, http, folder }
+        let running = boot(folder.path(), &database, &[], clock).await;
+        Self { running, http, folder, database }
     }
 }
 
-async fn boot(folder: &std::path::Path, settings: &[(&str, &str)], clock: Clock) -> Running {
+async fn boot(folder: &Path, database: &Database, settings: &[(&str, &str)], clock: Clock) -> Running {
     let mut sources = Sources::default();
     let folder = folder.display().to_string();
     let basics =
         [("data_dir", folder.as_str()), ("server.listen", "127.0.0.1:0"), ("ops.listen", "127.0.0.1:0")];
+    if let Database::Postgres(url) = database {
+        sources.put("database.url", Setting::One(url.clone()), "test");
+        sources.put("database.pool_size", Setting::One("4".to_owned()), "test");
+    }
     for (key, value) in basics.iter().chain(settings) {
         match value.strip_prefix("list:") {
             Some(items) => {

@@ -1,0 +1,377 @@
+//! The networked driver: PostgreSQL, for any number of nodes.
+//!
+//! Reads are pipelined over a few shared connections. A commit takes a connection of its own from
+//! a pool and runs at isolation level SERIALIZABLE: guards that look at other rows hold as they do
+//! where there is one writer. It is repeated where the engine says that nothing happened; where a
+//! connection was lost at the wrong moment, the engine is asked what became of it.
+
+mod connect;
+mod error;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use countersign_core::time::Timestamp;
+use deadpool_postgres::{ClientWrapper, Pool};
+use futures_util::future::{join, join_all};
+use tokio_postgres::Statement;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use self::error::{Failure, unavailable};
+use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
+pub use connect::Options;
+
+/// A commit that the engine refused because of others is tried this often, and a little later each
+/// time.
+const TRIES: u32 = 30;
+/// How long the fate of a commit is asked after whose answer was lost.
+const INQUIRY: Duration = Duration::from_secs(5);
+const INQUIRY_PAUSE: Duration = Duration::from_millis(50);
+/// The first of the two numbers of our advisory locks; the second tells schemas apart.
+const LOCKS: &str = "1131378030";
+
+#[derive(Clone)]
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    readers: Vec<Reader>,
+    turn: AtomicUsize,
+    writers: Pool,
+    /// Whether the engine can tell what became of a transaction.
+    can_tell: OnceLock<bool>,
+}
+
+/// One shared connection, made when it is needed and again when it was lost.
+struct Reader {
+    pool: Pool,
+    client: tokio::sync::RwLock<Option<Arc<ClientWrapper>>>,
+}
+
+impl Postgres {
+    /// Connects, and brings the schema to this program's version as far as `opening` allows.
+    pub async fn open(options: Options, opening: Opening, now: Timestamp) -> Result<Self> {
+        let readers = options.readers;
+        let store = Self(Arc::new(Inner {
+            readers: (0..readers)
+                .map(|_| Ok(Reader { pool: options.read_pool()?, client: tokio::sync::RwLock::default() }))
+                .collect::<Result<_>>()?,
+            turn: AtomicUsize::new(0),
+            writers: options.write_pool()?,
+            can_tell: OnceLock::new(),
+            options,
+        }));
+        store.migrate(opening, now).await?;
+        Ok(store)
+    }
+
+    /// Where it is, without a password.
+    pub fn place(&self) -> &str {
+        self.0.options.place()
+    }
+
+    async fn migrate(&self, opening: Opening, now: Timestamp) -> Result<()> {
+        let (version, applied) = migrations::bookkeeping();
+        let mut client = self.0.writers.get().await.map_err(unavailable)?;
+        let failed = error::failed;
+        let transaction = client
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::ReadCommitted)
+            .start()
+            .await
+            .map_err(failed)?;
+        // Of nodes that start at once one migrates, the others wait and then find nothing to do.
+        let lock = format!("SELECT pg_advisory_xact_lock({LOCKS}, hashtext(current_schema()))");
+        transaction.batch_execute(&lock).await.map_err(failed)?;
+        let exists = "SELECT to_regclass('schema_migration') IS NOT NULL";
+        let exists: bool = transaction.query_one(exists, &[]).await.map_err(failed)?.get(0);
+        if !exists && opening == Opening::Existing {
+            return Err(StoreError::Missing(self.place().to_owned()));
+        }
+        if !exists {
+            transaction.batch_execute(migrations::CREATE_TABLE).await.map_err(failed)?;
+        }
+        let found: i64 = transaction.query_one(version, &[]).await.map_err(failed)?.get(0);
+        let mut changed = false;
+        for (version, sql) in migrations::pending(found, opening)? {
+            transaction.batch_execute(sql).await.map_err(failed)?;
+            let args: [&(dyn ToSql + Sync); 2] = [&version, &now.micros()];
+            transaction.execute(&*translated(applied), &args).await.map_err(failed)?;
+            changed = true;
+        }
+        if changed {
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    pub async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let reader = self.0.readers.get(turn % self.0.readers.len()).ok_or(StoreError::Closed)?;
+        // Reading twice harms nobody: a connection that was lost is worth a second one.
+        for again in [true, false] {
+            let client = reader.client().await?;
+            match read(&client, sql, args).await {
+                Err(error) if again && error::is_lost(&error) => reader.forget(&client).await,
+                other => return other.map_err(error::failed)?.iter().map(row).collect(),
+            }
+        }
+        Err(StoreError::Closed)
+    }
+
+    /// Goes on to the end even if nobody waits for it any more: a connection that is dropped in the
+    /// middle of a transaction could not be used again.
+    pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
+        let inner = self.0.clone();
+        let work = tokio::spawn(async move { inner.commit(&batch).await });
+        work.await.map_err(|_| StoreError::Closed)?
+    }
+
+    #[cfg(test)]
+    pub async fn prepare(&self, sql: &'static str) -> Result<()> {
+        let client = self.0.writers.get().await.map_err(unavailable)?;
+        client.prepare(&translated(sql)).await.map(drop).map_err(error::failed)
+    }
+
+    pub async fn close(&self) {
+        self.0.writers.close();
+        for reader in &self.0.readers {
+            reader.pool.close();
+            *reader.client.write().await = None;
+        }
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("place", &self.place()).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    async fn client(&self) -> Result<Arc<ClientWrapper>> {
+        if let Some(client) = self.client.read().await.as_ref()
+            && !client.is_closed()
+        {
+            return Ok(client.clone());
+        }
+        let mut place = self.client.write().await;
+        // Somebody else may have connected while this one waited.
+        if let Some(client) = place.as_ref()
+            && !client.is_closed()
+        {
+            return Ok(client.clone());
+        }
+        let client = self.pool.get().await.map_err(unavailable)?;
+        let client = Arc::new(deadpool_postgres::Object::take(client));
+        *place = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn forget(&self, lost: &Arc<ClientWrapper>) {
+        let mut place = self.client.write().await;
+        if place.as_ref().is_some_and(|current| Arc::ptr_eq(current, lost)) {
+            *place = None;
+        }
+    }
+}
+
+async fn read(
+    client: &ClientWrapper,
+    sql: &'static str,
+    args: &[Value],
+) -> std::result::Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let statement = client.prepare_cached(&translated(sql)).await?;
+    let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
+    client.query(&statement, &args).await
+}
+
+impl Inner {
+    async fn commit(&self, batch: &[Stmt]) -> Result<Committed> {
+        let mut tries = 0;
+        loop {
+            match self.attempt(batch).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Failure::Nothing(error)) => {
+                    tries += 1;
+                    if tries >= TRIES {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause(tries)).await;
+                }
+                Err(Failure::Unknown { transaction: Some(id), changed, error }) => {
+                    if self.inquire(&id, error).await? {
+                        return Ok(Committed::Done { changed });
+                    }
+                    tries += 1;
+                }
+                Err(Failure::Conflict) => return Ok(Committed::Conflict),
+                Err(Failure::Unknown { transaction: None, error, .. } | Failure::Final(error)) => {
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &[Stmt]) -> std::result::Result<Committed, Failure> {
+        let client = self.writers.get().await.map_err(|error| Failure::Final(unavailable(error)))?;
+        let prepared = batch.iter().map(async |stmt| client.prepare_cached(&translated(stmt.sql)).await);
+        let prepared: std::result::Result<Vec<_>, _> = join_all(prepared).await.into_iter().collect();
+        let prepared = prepared.map_err(|error| Failure::before(&error))?;
+        if let ([stmt], [prepared]) = (batch, prepared.as_slice()) {
+            // A transaction of its own: one round trip.
+            return match execute(&client, stmt, prepared).await {
+                Ok(changed) if stmt.fits(changed) => Ok(Committed::Done { changed }),
+                // It names its row, so it changed one or none.
+                Ok(0) => Ok(Committed::Conflict),
+                Ok(changed) => Err(Failure::too_many(stmt, changed)),
+                Err(error) => Failure::single(&error),
+            };
+        }
+        let can_tell = self.can_tell(&client).await?;
+        // All of it is sent before the first answer is waited for.
+        let start = client.batch_execute("BEGIN");
+        let id = async {
+            if !can_tell {
+                return Ok(None);
+            }
+            let told = client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
+            told.try_get::<_, String>(0).map(Some)
+        };
+        let runs = batch.iter().zip(&prepared).map(|(stmt, prepared)| execute(&client, stmt, prepared));
+        let runs = join_all(runs);
+        let (begun, (ran, id)) = join(start, join(runs, id)).await;
+        begun.map_err(|error| Failure::before(&error))?;
+        let mut total = 0;
+        let mut outcome = Ok(());
+        for (stmt, ran) in batch.iter().zip(ran) {
+            match ran {
+                Ok(changed) if stmt.fits(changed) => total += changed,
+                Ok(_) => outcome = outcome.and(Err(None)),
+                // The first error is the reason; those after it only say that there was one.
+                Err(error) => {
+                    outcome = outcome.and(Err(Some(Failure::before(&error))));
+                }
+            }
+        }
+        match outcome {
+            Ok(()) => {
+                let id = id.map_err(|error| Failure::before(&error))?;
+                match client.batch_execute("COMMIT").await {
+                    Ok(()) => Ok(Committed::Done { changed: total }),
+                    Err(error) => Err(Failure::at_commit(&error, id, total)),
+                }
+            }
+            Err(failure) => {
+                let rolled_back = client.batch_execute("ROLLBACK").await;
+                match failure {
+                    Some(Failure::Conflict) | None => match rolled_back {
+                        Ok(()) => Ok(Committed::Conflict),
+                        Err(error) => Err(Failure::before(&error)),
+                    },
+                    Some(failure) => Err(failure),
+                }
+            }
+        }
+    }
+
+    /// Engines that only speak PostgreSQL's protocol may not know.
+    async fn can_tell(&self, client: &ClientWrapper) -> std::result::Result<bool, Failure> {
+        if let Some(can) = self.can_tell.get() {
+            return Ok(*can);
+        }
+        let asked = client.query_one("SELECT to_regproc('pg_catalog.pg_xact_status') IS NOT NULL", &[]);
+        let can = asked.await.and_then(|row| row.try_get(0)).map_err(|error| Failure::before(&error))?;
+        Ok(*self.can_tell.get_or_init(|| can))
+    }
+
+    /// Whether the transaction whose `COMMIT` got no answer was committed.
+    async fn inquire(&self, id: &str, lost: StoreError) -> Result<bool> {
+        let asking = async {
+            loop {
+                if let Ok(client) = self.writers.get().await
+                    && let Ok(row) = client.query_one("SELECT pg_xact_status($1::text::xid8)", &[&id]).await
+                {
+                    match row.try_get::<_, Option<String>>(0) {
+                        Ok(Some(status)) if status == "committed" => return Some(true),
+                        Ok(Some(status)) if status == "aborted" => return Some(false),
+                        // Its old connection may still be at it.
+                        Ok(Some(_)) => {}
+                        Ok(None) | Err(_) => return None,
+                    }
+                }
+                tokio::time::sleep(INQUIRY_PAUSE).await;
+            }
+        };
+        match tokio::time::timeout(INQUIRY, asking).await {
+            Ok(Some(committed)) => Ok(committed),
+            Ok(None) | Err(_) => Err(lost),
+        }
+    }
+}
+
+async fn execute(
+    client: &ClientWrapper,
+    stmt: &Stmt,
+    prepared: &Statement,
+) -> std::result::Result<u64, tokio_postgres::Error> {
+    client.execute_raw(prepared, &stmt.args).await
+}
+
+/// Those that met once should not meet again.
+fn pause(tries: u32) -> Duration {
+    let spread = u64::from(std::process::id()).wrapping_mul(u64::from(tries) * 7919) % 7;
+    Duration::from_millis(u64::from(tries.min(20)) + spread)
+}
+
+/// The text as this engine wants it: `?1` reads `$1`. Made once for each text.
+fn translated(sql: &'static str) -> Arc<str> {
+    static TEXTS: OnceLock<RwLock<HashMap<usize, Arc<str>>>> = OnceLock::new();
+    let texts = TEXTS.get_or_init(RwLock::default);
+    let key = sql.as_ptr().addr();
+    if let Some(text) = texts.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
+        return text.clone();
+    }
+    let text: Arc<str> = sql.replace('?', "$").into();
+    let mut texts = texts.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    texts.entry(key).or_insert(text).clone()
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row> {
+    let columns = row.columns().iter().enumerate().map(|(at, column)| {
+        let value = match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(at).map(Value::from),
+            Type::INT4 => row.try_get::<_, Option<i32>>(at).map(|n| n.map(i64::from).into()),
+            Type::TEXT | Type::VARCHAR => row.try_get::<_, Option<String>>(at).map(Value::from),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(Value::from),
+            ref other => return Err(StoreError::Corrupt(format!("a column has the type {other}"))),
+        };
+        value.map_err(|error| StoreError::Corrupt(error.to_string()))
+    });
+    Ok(Row::new(columns.collect::<Result<_>>()?))
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(n) => n.to_sql_checked(kind, out),
+            Self::Text(text) => text.to_sql_checked(kind, out),
+            Self::Bytes(bytes) => bytes.to_sql_checked(kind, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        // Each variant checks for itself.
+        true
+    }
+
+    to_sql_checked!();
+}
