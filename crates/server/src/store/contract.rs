@@ -29,11 +29,15 @@ pub(crate) async fn sqlite() -> (Store, tempfile::TempDir) {
 /// A schema of its own in the cluster that `scripts/with-postgres` started.
 pub(crate) async fn schema() -> postgres::Options {
     let url = std::env::var("COUNTERSIGN_TEST_POSTGRES").expect("run this with scripts/with-postgres");
+    schema_at(&url, &url).await
+}
+
+async fn schema_at(reached_by: &str, url: &str) -> postgres::Options {
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute(&format!("CREATE SCHEMA {name}")).await.unwrap();
-    let url = format!("{url}?options=-csearch_path%3D{name}");
+    let url = format!("{reached_by}?options=-csearch_path%3D{name}");
     postgres::Options::parse(&countersign_core::secret::Plain::new(url)).unwrap()
 }
 
@@ -208,4 +212,91 @@ async fn ten_nodes_that_start_at_once_migrate_once() {
     assert!(nodes[0].commit(vec![Stmt::any(newer, vec![])]).await.unwrap().is_done());
     let error = Store::open(&location, Opening::Migrate, NOW).await.unwrap_err().to_string();
     assert!(error.contains("999") && error.contains("newer"), "{error}");
+}
+
+/// Forwards connections to the cluster, and cuts all of them when told.
+struct Proxy {
+    port: u16,
+    cut: tokio::sync::broadcast::Sender<()>,
+}
+
+impl Proxy {
+    async fn start(target: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (cut, _) = tokio::sync::broadcast::channel(4);
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut inner, _)) = listener.accept().await {
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    let mut outer = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut inner, &mut outer) => {}
+                        _ = cut.recv() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+}
+
+/// Connections are cut at any moment, also while a commit is under way. What was answered must hold:
+/// done is done, once; a conflict among keys that nobody else writes would be our own write seen twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run it with scripts/with-postgres"]
+async fn what_was_answered_holds_while_connections_are_cut() {
+    let url = std::env::var("COUNTERSIGN_TEST_POSTGRES").unwrap();
+    let target: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    let proxy = Proxy::start(target).await;
+    let options = schema_at(&url.replace(&format!(":{target}/"), &format!(":{}/", proxy.port)), &url).await;
+    let location = Location::Postgres(Box::new(options));
+    let store = std::sync::Arc::new(Store::open(&location, Opening::Create, NOW).await.unwrap());
+    let working = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..16 {
+        let (store, working) = (store.clone(), working.clone());
+        workers.spawn(async move {
+            let (mut done, mut failed) = (Vec::new(), 0);
+            for n in 0.. {
+                if !working.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let key = format!("{worker} {n}");
+                match store.commit(vec![put(&key), put(&format!("{key} too"))]).await {
+                    Ok(Committed::Done { changed: 2 }) => done.push(key),
+                    Err(StoreError::Unavailable(_)) => failed += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            (done, failed)
+        });
+    }
+    for _ in 0..40 {
+        // So that something happens between two cuts, whatever the machine is doing.
+        let before = count(&store).await;
+        while count(&store).await < before + 40 {
+            tokio::task::yield_now().await;
+        }
+        proxy.cut.send(()).unwrap();
+    }
+    working.store(false, std::sync::atomic::Ordering::Relaxed);
+    let (mut done, mut failed) = (0, 0);
+    for (keys, lost) in workers.join_all().await {
+        for key in &keys {
+            assert!(
+                installation::read(&store, key).await.unwrap().is_some(),
+                "{key} was answered and is gone"
+            );
+        }
+        done += keys.len();
+        failed += lost;
+    }
+    let stored = usize::try_from(count(&store).await).unwrap();
+    assert!(
+        stored >= 2 * done && stored <= 2 * (done + failed),
+        "{stored} rows, {done} done, {failed} failed"
+    );
+    assert!(done > 100, "{done} done, {failed} failed");
 }
