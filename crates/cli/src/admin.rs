@@ -220,14 +220,17 @@ pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
             let reset = reset.into_iter().map(Resettable::field).collect();
             let settings = ClientSettings { reset, ..settings(fields)? };
             let client = clients::edit(&app, &id, settings, now).await??;
+            app.store.settled().await;
             print_client(&app, &client, None, json)
         }
         ClientCommand::RotateSecret { id, json } => {
             let (client, secret) = clients::rotate_secret(&app, &id, now).await??;
+            app.store.settled().await;
             print_client(&app, &client, Some(&secret), json)
         }
         ClientCommand::Remove { id } => {
             clients::remove(&app, &id, now).await??;
+            app.store.settled().await;
             line(format!("Removed client {id}; its devices are disconnected."))
         }
     }
@@ -368,6 +371,7 @@ pub async fn key(global: &Global, command: KeyCommand) -> Outcome {
                     "look with `countersign key list`",
                 ));
             }
+            app.store.settled().await;
             if now.since(next_since) < JWKS_CACHED {
                 output::note(format!(
                     "note: the keys now in use were published less than {} ago. Programs that remember the \

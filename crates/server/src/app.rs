@@ -1,14 +1,16 @@
 //! What every handler gets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use countersign_core::audit::{Action, Event};
 use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
-use crate::limits::{Paces, PerMinute};
+use crate::limits::PerMinute;
 use crate::password::{Hasher, PasswordError};
+use crate::remembered::{Clients, Pending};
 use crate::signing::{Signer, SigningError};
 use crate::store::{Opening, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -21,12 +23,13 @@ pub struct App {
     pub public_url: PublicUrl,
     pub store: Store,
     pub vault: Vault,
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
     pub hasher: Hasher,
     pub clock: Clock,
     pub entropy: Entropy,
     pub metrics: Metrics,
-    pub paces: Paces,
+    pub pending: Arc<Pending>,
+    pub clients: Arc<Clients>,
     pub codes_per_address: PerMinute,
     pub codes_per_client: PerMinute,
 }
@@ -48,6 +51,22 @@ pub enum Fault {
     DataDir { path: String, why: String },
     #[error("{0}")]
     Page(String),
+}
+
+impl Fault {
+    /// It will pass by itself: whoever asks again later is served.
+    pub const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Password(PasswordError::Busy)
+                | Self::Store(StoreError::Unavailable(_))
+                | Self::Signing(
+                    SigningError::Store(StoreError::Unavailable(_))
+                        | SigningError::Vault(VaultError::Store(StoreError::Unavailable(_)))
+                )
+                | Self::Vault(VaultError::Store(StoreError::Unavailable(_)))
+        )
+    }
 }
 
 pub type Answer<T> = Result<T, Fault>;
@@ -82,11 +101,22 @@ impl App {
         let source = variable
             .map_or_else(|| config.key_file.display().to_string(), |_| "COUNTERSIGN_SECRET_KEY".to_owned());
         vault.bind(&store, &source).await?;
+        let signer = Arc::new(Signer::new(config.lifetimes.access));
+        let (pending, clients) = (Arc::<Pending>::default(), Arc::<Clients>::default());
+        {
+            let (signer, pending, clients) = (signer.clone(), pending.clone(), clients.clone());
+            store.feed().listen(move |event| {
+                pending.hear(event);
+                clients.hear(event);
+                signer.hear(event);
+            });
+        }
         Ok(Self {
-            signer: Signer::new(config.lifetimes.access),
+            signer,
             hasher: Hasher::new(config.password_workers, &entropy)?,
             metrics: Metrics::default(),
-            paces: Paces::default(),
+            pending,
+            clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
             config,

@@ -15,6 +15,7 @@ mod ops;
 mod origin;
 mod pages;
 mod password;
+pub mod remembered;
 pub mod router;
 pub mod serve;
 pub mod signing;

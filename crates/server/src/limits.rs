@@ -1,15 +1,11 @@
 //! Limits. What guards secrets counts in the database, so that it holds across restarts and
 //! nodes; what only guards capacity counts in memory.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use countersign_core::grant::{Grant, Poll};
-use countersign_core::id::GrantId;
 use countersign_core::limit::Rule;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
@@ -127,46 +123,6 @@ impl PerMinute {
 impl Clock {
     fn now_duration(&self) -> Duration {
         governor::clock::Clock::now(self)
-    }
-}
-
-/// When each pending grant was last polled and not refused. Lost with the process, which costs
-/// one poll that comes too soon; bounded, and forgotten with the grant.
-#[derive(Debug, Default)]
-pub struct Paces(Mutex<HashMap<GrantId, Pace>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    last: Timestamp,
-    expires_at: Timestamp,
-}
-
-/// Grants whose pace is remembered at once: some 100 MiB at most.
-const PACES: usize = 2_000_000;
-
-impl Paces {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<GrantId, Pace>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// What a poll of this grant hears. Looking and remembering are one step, so that of polls at
-    /// the same moment one is in time.
-    pub fn poll(&self, grant: &Grant, now: Timestamp) -> Poll {
-        let mut paces = self.lock();
-        let known = paces.get(&grant.id).map(|pace| pace.last);
-        let outcome = grant.poll(known, now);
-        if outcome == Poll::Wait && (known.is_some() || paces.len() < PACES) {
-            paces.insert(grant.id, Pace { last: now, expires_at: grant.expires_at });
-        }
-        outcome
-    }
-
-    pub fn forget(&self, grant: GrantId) {
-        self.lock().remove(&grant);
-    }
-
-    pub fn sweep(&self, now: Timestamp) {
-        self.lock().retain(|_, pace| pace.expires_at > now);
     }
 }
 

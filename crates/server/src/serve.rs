@@ -69,6 +69,7 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     tasks.spawn(accept(listener, router::router(app.clone()), tls, places, stop.clone()));
     tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, OPS_PLACES, stop.clone()));
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
+    tasks.spawn(app.store.listen(stop.clone()));
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");
     }

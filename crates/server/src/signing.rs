@@ -24,6 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use crate::store::feed::Event;
 use crate::store::keys::StoredKey;
 use crate::store::{Committed, Store, StoreError, keys};
 use crate::vault::{Vault, VaultError};
@@ -183,6 +184,13 @@ impl fmt::Debug for Signer {
 impl Signer {
     pub fn new(access_ttl: Duration) -> Self {
         Self { keys: RwLock::new(None), overlap: access_ttl + OVERLAP_MARGIN }
+    }
+
+    /// The keys may be others now.
+    pub fn hear(&self, event: &Event) {
+        if matches!(event, Event::Keys | Event::Missed) {
+            *self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        }
     }
 
     pub const fn overlap(&self) -> Duration {

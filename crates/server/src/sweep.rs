@@ -22,17 +22,29 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(app.config.retention.interval) => {}
         }
-        if let Err(error) = once(&app, app.clock.now()).await {
+        let now = app.clock.now();
+        forget(&app, now);
+        let swept = match app.store.sweeper().await {
+            Ok(Some(_sweeper)) => once(&app, now).await.map(drop),
+            // Another node is at it.
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = swept {
             tracing::error!(%error, "a sweep failed; the next one tries again");
         }
     }
 }
 
-/// One sweep: everything that is due at `now`, one bounded batch after the other.
-pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
-    app.paces.sweep(now);
+/// What this node alone remembers.
+fn forget(app: &App, now: Timestamp) {
+    app.pending.sweep(now);
     app.codes_per_address.sweep();
     app.codes_per_client.sweep();
+}
+
+/// One sweep: everything that is due at `now`, one bounded batch after the other.
+pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
     expire(app, now).await?;
     let retention = &app.config.retention;
     let batch = retention.batch;
@@ -82,8 +94,7 @@ async fn expire(app: &App, now: Timestamp) -> Answer<()> {
         let since = now - app.config.retention.grants;
         let due = grants::to_expire(&app.store, now, since, app.config.retention.batch).await?;
         let last = due.len() < app.config.retention.batch as usize;
-        for id in mark(app, due, now).await? {
-            app.paces.forget(id);
+        for _ in mark(app, due, now).await? {
             app.metrics.grant(GrantEvent::Expired);
         }
         if last {

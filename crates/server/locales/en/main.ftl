@@ -116,6 +116,8 @@ error-limited-minutes = { $n ->
 }
 error-busy-title = Very busy
 error-busy-text = Too many people are signing in right now. Please try again in a moment.
+error-away-title = One moment
+error-away-text = This service cannot reach its data right now. Please try again in a moment.
 error-missing-title = Page not found
 error-missing-text = There is nothing here. If your device shows a code, choose “Enter a code”.
 error-fault-title = Something went wrong

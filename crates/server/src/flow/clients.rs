@@ -1,8 +1,9 @@
 //! Administering clients.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::audit::{Action, Event};
+use countersign_core::audit::{Action, Event as AuditEvent};
 use countersign_core::client::{
     AuthMethod, Authentication, CLI_CLIENT, Client, ClientId, GrantType, SigningAlg, TokenFormat,
     is_absolute_uri,
@@ -14,7 +15,8 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::signing;
-use crate::store::{Committed, clients, families, grants, installation};
+use crate::store::feed::Event;
+use crate::store::{Committed, Stmt, audit, clients, families, grants, installation};
 
 /// What may be said of a client. `None` leaves what is, or the default.
 #[derive(Clone, Debug, Default)]
@@ -166,10 +168,15 @@ pub async fn add(
     };
     ensure_key(app, &client, now).await?;
     let event = event(app, &client.id, Action::ClientAdded, now)?;
-    match app.store.commit(vec![clients::insert(&client), crate::store::audit::insert(event)]).await? {
+    let batch = vec![clients::insert(&client), audit::insert(event), tell(&client.id)];
+    match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Taken(client.id.to_string()))),
     }
+}
+
+fn tell(id: &ClientId) -> Stmt {
+    Stmt::tell(Event::Client(id.clone()))
 }
 
 /// A client may choose a signature that nothing was signed with before.
@@ -177,7 +184,7 @@ async fn ensure_key(app: &App, client: &Client, now: Timestamp) -> Answer<()> {
     Ok(signing::ensure(&app.store, &app.vault, &app.entropy, now, &[client.id_token_alg]).await?)
 }
 
-fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<Event> {
+fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<AuditEvent> {
     let mut event = app.event(now, action)?;
     event.client = Some(id.clone());
     Ok(event)
@@ -188,8 +195,24 @@ pub async fn list(app: &App) -> Answer<Vec<Client>> {
 }
 
 pub async fn find(app: &App, id: &ClientId) -> Answer<Result<Client, ClientRefusal>> {
-    let found = clients::by_id(&app.store, id).await?;
-    Ok(found.ok_or_else(|| ClientRefusal::Unknown(id.to_string())))
+    Ok(known(app, id)
+        .await?
+        .map(|client| Client::clone(&client))
+        .ok_or_else(|| ClientRefusal::Unknown(id.to_string())))
+}
+
+/// A client, from memory where that is certain.
+pub async fn known(app: &App, id: &ClientId) -> Answer<Option<Arc<Client>>> {
+    let fresh = app.store.feed().is_fresh();
+    if fresh && let Some(client) = app.clients.get(id) {
+        return Ok(Some(client));
+    }
+    let round = app.clients.round();
+    let found = clients::by_id(&app.store, id).await?.map(Arc::new);
+    if let Some(client) = found.as_ref().filter(|_| fresh) {
+        app.clients.put(client, round);
+    }
+    Ok(found)
 }
 
 pub async fn edit(
@@ -207,7 +230,7 @@ pub async fn edit(
     }
     ensure_key(app, &client, now).await?;
     let event = event(app, id, Action::ClientEdited, now)?;
-    match app.store.commit(vec![clients::update(&client), crate::store::audit::insert(event)]).await? {
+    match app.store.commit(vec![clients::update(&client), audit::insert(event), tell(id)]).await? {
         Committed::Done { .. } => Ok(Ok(client)),
         Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
     }
@@ -230,7 +253,7 @@ pub async fn rotate_secret(
     *digest = secret.digest();
     let rotated = clients::rotate_secret(id, digest);
     let event = event(app, id, Action::ClientSecretRotated, now)?;
-    match app.store.commit(vec![rotated, crate::store::audit::insert(event)]).await? {
+    match app.store.commit(vec![rotated, audit::insert(event), tell(id)]).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
     }
@@ -243,7 +266,8 @@ pub async fn remove(app: &App, id: &ClientId, now: Timestamp) -> Answer<Result<(
         clients::remove(id),
         families::end_of_client(id, now),
         grants::end_of_client(id, now),
-        crate::store::audit::insert(event),
+        audit::insert(event),
+        tell(id),
     ];
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(Ok(())),

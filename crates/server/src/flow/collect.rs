@@ -1,5 +1,6 @@
 //! Steps 2 and 5: a device polls and, once approved, collects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::audit::Action;
@@ -31,7 +32,7 @@ pub enum Polled {
 
 pub async fn poll(
     app: &App,
-    client: &Client,
+    client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
     now: Timestamp,
@@ -39,12 +40,21 @@ pub async fn poll(
     let digest = Digest::of(device_code);
     // Somebody else may redeem, deny or disable between the look and the commit; then look again.
     for _ in 0..4 {
+        if app.store.feed().is_fresh()
+            && let Some(known) = app.pending.poll(&digest, &client.id, now)
+        {
+            return Ok(match known {
+                Poll::SlowDown(interval) => Polled::SlowDown(interval),
+                _ => Polled::Wait,
+            });
+        }
+        let round = app.pending.round();
         let Some(grant) = grants::by_device(&app.store, &digest).await? else { return Ok(Polled::Invalid) };
         // Before anything else about it, so that nothing leaks to another client.
         if *grant.client() != client.id {
             return Ok(Polled::Invalid);
         }
-        match app.paces.poll(&grant, now) {
+        match app.pending.poll_read(&digest, &grant, client, round, now) {
             Poll::Spent => return Ok(Polled::Invalid),
             Poll::Denied => return Ok(Polled::Denied),
             Poll::Expired => return Ok(Polled::Expired),
@@ -126,7 +136,6 @@ async fn redeem(
     batch.extend([grants::redeem(grant.id, family.id, now), families::insert(&family), audit::insert(event)]);
     match app.store.commit(batch).await? {
         Committed::Done { .. } => {
-            app.paces.forget(grant.id);
             app.metrics.grant(GrantEvent::Redeemed);
             Ok(Some(Polled::Tokens(Box::new(tokens))))
         }

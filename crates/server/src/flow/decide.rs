@@ -13,14 +13,16 @@ use countersign_core::id::GrantId;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
+use crate::flow::clients::known;
 use crate::limits::{self, address_key};
-use crate::store::{Committed, audit, clients, families, grants};
+use crate::store::feed::Event;
+use crate::store::{Committed, Stmt, audit, families, grants};
 use crate::telemetry::GrantEvent;
 
 /// What entering a code leads to.
 #[derive(Debug)]
 pub enum Opened {
-    Found(Box<Grant>, Box<Client>),
+    Found(Box<Grant>, Arc<Client>),
     /// Missing, unknown, expired and used codes are one and the same to whoever enters them.
     Wrong,
     Limited(Duration),
@@ -63,7 +65,7 @@ async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: T
         None => None,
     };
     let with_client = match found {
-        Some(grant) => clients::by_id(&app.store, grant.client()).await?.map(|client| (grant, client)),
+        Some(grant) => known(app, grant.client()).await?.map(|client| (grant, client)),
         None => None,
     };
     let Some((grant, client)) = with_client else {
@@ -84,13 +86,13 @@ async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: T
     if grant.opened_at.is_none() {
         app.metrics.grant(GrantEvent::Opened);
     }
-    Ok(Opened::Found(Box::new(grant), Box::new(client)))
+    Ok(Opened::Found(Box::new(grant), client))
 }
 
 /// The grant behind a page that was opened before, with its client.
-pub async fn reopen(app: &App, id: GrantId) -> Answer<Option<(Grant, Client)>> {
+pub async fn reopen(app: &App, id: GrantId) -> Answer<Option<(Grant, Arc<Client>)>> {
     let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(None) };
-    let client = clients::by_id(&app.store, grant.client()).await?;
+    let client = known(app, grant.client()).await?;
     Ok(client.map(|client| (grant, client)))
 }
 
@@ -139,7 +141,8 @@ pub async fn decide(
     event.client = Some(client);
     event.grant = Some(id);
     event.address = Some(from.address.clone());
-    match (app.store.commit(vec![change, audit::insert(event)]).await?, decision) {
+    let batch = vec![change, audit::insert(event), Stmt::tell(Event::Grant(id))];
+    match (app.store.commit(batch).await?, decision) {
         (Committed::Conflict, _) => Ok(Decided::TooLate),
         (Committed::Done { .. }, Decision::Approve) => {
             app.metrics.grant(GrantEvent::Approved);

@@ -5,7 +5,8 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::signing::{self, Stage};
-use crate::store::{audit, keys};
+use crate::store::feed::Event;
+use crate::store::{Stmt, audit, keys};
 
 /// A signing key, without its secret.
 #[derive(Clone, Debug)]
@@ -33,5 +34,12 @@ pub async fn list(app: &App) -> Answer<Vec<ListedKey>> {
 /// False if somebody else rotated at the same moment; then the keys are fresh all the same.
 pub async fn rotate(app: &App, now: Timestamp) -> Answer<bool> {
     let event = app.event(now, Action::KeyRotated)?;
-    Ok(signing::rotate(&app.store, &app.vault, &app.entropy, now, vec![audit::insert(event)]).await?)
+    Ok(signing::rotate(
+        &app.store,
+        &app.vault,
+        &app.entropy,
+        now,
+        vec![audit::insert(event), Stmt::tell(Event::Keys)],
+    )
+    .await?)
 }

@@ -1,5 +1,7 @@
 //! Who calls: client authentication (RFC 6749 §2.3) and bearer tokens (RFC 6750 §2.1).
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,11 +21,11 @@ struct Presented {
     http: bool,
 }
 
-pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form) -> Result<Client, OAuthError> {
+pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form) -> Result<Arc<Client>, OAuthError> {
     let presented = presented(headers, form)?;
     let refused = OAuthError::InvalidClient { http: presented.http };
     let Ok(id) = presented.id.parse::<ClientId>() else { return Err(refused) };
-    let Ok(client) = clients::find(app, &id).await? else { return Err(refused) };
+    let Some(client) = clients::known(app, &id).await? else { return Err(refused) };
     if proves(&client.authentication, presented.secret.as_ref()) { Ok(client) } else { Err(refused) }
 }
 

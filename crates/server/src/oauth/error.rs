@@ -11,7 +11,6 @@ use countersign_core::wire::ErrorBody;
 
 use crate::app::Fault;
 use crate::http::BadForm;
-use crate::password::PasswordError;
 
 #[derive(Debug)]
 pub enum OAuthError {
@@ -58,7 +57,7 @@ impl OAuthError {
             }
             Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::TooManyCodes(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Fault(Fault::Password(PasswordError::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Fault(fault) if fault.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InvalidRequest(_)
             | Self::Body(BadForm::Broken | BadForm::ContentType | BadForm::Encoding | BadForm::Repeated(_))
@@ -91,6 +90,7 @@ impl OAuthError {
             Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope(_) => "insufficient_scope",
+            Self::Fault(fault) if fault.is_passing() => "temporarily_unavailable",
             Self::Fault(_) => "server_error",
         }
     }
@@ -119,6 +119,7 @@ impl OAuthError {
             Self::NoToken => "an access token is needed: Authorization: Bearer <token>".to_owned(),
             Self::InvalidToken => "the access token is expired, revoked or not one of this server".to_owned(),
             Self::InsufficientScope(scope) => format!("the access token lacks the scope {scope}"),
+            Self::Fault(fault) if fault.is_passing() => "not available for the moment; try again".to_owned(),
             Self::Fault(_) => {
                 "something went wrong here; the X-Request-Id of this answer stands in the log".to_owned()
             }
@@ -170,8 +171,13 @@ impl IntoResponse for OAuthError {
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Self::TooManyCodes(wait) = &self {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(ceil_secs(*wait)));
+        let wait = match &self {
+            Self::TooManyCodes(wait) => Some(ceil_secs(*wait)),
+            Self::Fault(fault) if fault.is_passing() => Some(1),
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
         response
     }
@@ -180,6 +186,7 @@ impl IntoResponse for OAuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     /// Every variant as clients see it: status, code, and whether a challenge comes along.
     #[test]
@@ -207,6 +214,7 @@ mod tests {
             OAuthError::InvalidToken,
             OAuthError::InsufficientScope("x"),
             OAuthError::Fault(Fault::Page(String::new())),
+            OAuthError::Fault(Fault::Store(StoreError::Unavailable(String::new()))),
         ]
         .iter()
         .map(|error| {
@@ -238,6 +246,7 @@ mod tests {
                 "401 invalid_token challenge",
                 "403 insufficient_scope challenge",
                 "500 server_error",
+                "503 temporarily_unavailable",
             ]
         );
     }

@@ -160,7 +160,7 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
 
 async fn poll(
     app: &App,
-    client: &Client,
+    client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
     now: Timestamp,
@@ -211,7 +211,7 @@ pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcom
             if !client.authentication.is_confidential() {
                 return Err(OAuthError::UnauthorizedClient("introspection is for confidential clients"));
             }
-            Some(client.id)
+            Some(client.id.clone())
         }
     };
     let token = required(&form, "token")?;

@@ -130,9 +130,9 @@ impl Visit<'_> {
     }
 
     /// Looks a code up, which counts as a wrong one unless it is right.
-    async fn lookup(&self, typed: &str) -> Result<Option<(Grant, Client)>, PageError> {
+    async fn lookup(&self, typed: &str) -> Result<Option<(Grant, Arc<Client>)>, PageError> {
         match decide::open(self.app, self.account, http::address(self.parts), typed, self.now).await? {
-            Opened::Found(grant, client) => Ok(Some((*grant, *client))),
+            Opened::Found(grant, client) => Ok(Some((*grant, client))),
             Opened::Wrong => Ok(None),
             Opened::Limited(wait) => Err(PageError::Limited(wait)),
         }
@@ -178,7 +178,11 @@ impl Visit<'_> {
     }
 
     /// The grant of a confirm page: by its ticket, which a late decision still has, else by code.
-    async fn decided_grant(&self, form: &Form, typed: &str) -> Result<Option<(Grant, Client)>, PageError> {
+    async fn decided_grant(
+        &self,
+        form: &Form,
+        typed: &str,
+    ) -> Result<Option<(Grant, Arc<Client>)>, PageError> {
         match form.one("ticket") {
             None => self.lookup(typed).await,
             Some(ticket) => match self.browser.read_ticket(self.app, ticket) {

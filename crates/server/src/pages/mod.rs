@@ -151,6 +151,11 @@ fn finish(app: &App, parts: &Parts, browser: &Browser, outcome: Outcome) -> Resp
 /// When not even the browser's session can be looked up.
 fn broken(fault: &Fault) -> Response {
     tracing::error!(error = %fault, "a page failed");
+    if fault.is_passing() {
+        let wait = [(header::RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, wait, "Not available for the moment. Please try again.")
+            .into_response();
+    }
     (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. Please try again.").into_response()
 }
 
@@ -178,6 +183,10 @@ fn error_page(app: &App, parts: &Parts, browser: &Browser, error: &PageError) ->
         }
         PageError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "error-busy-title", page.t("error-busy-text")),
         PageError::Missing => (StatusCode::NOT_FOUND, "error-missing-title", page.t("error-missing-text")),
+        PageError::Fault(fault) if fault.is_passing() => {
+            tracing::error!(error = %fault, "a page failed");
+            (StatusCode::SERVICE_UNAVAILABLE, "error-away-title", page.t("error-away-text"))
+        }
         PageError::Fault(fault) => {
             tracing::error!(error = %fault, "a page failed");
             let id = parts.extensions.get::<RequestIdOf>().map_or_else(String::new, |id| id.0.to_string());
@@ -187,6 +196,7 @@ fn error_page(app: &App, parts: &Parts, browser: &Browser, error: &PageError) ->
     let wait = match error {
         PageError::Limited(wait) => Some(ceil_secs(*wait)),
         PageError::Busy => Some(5),
+        PageError::Fault(fault) if fault.is_passing() => Some(1),
         PageError::Form(_) | PageError::Forged | PageError::Missing | PageError::Fault(_) => None,
     };
     let rendered = render(status, &ResultPage { page, title, text, undo: None });

@@ -12,6 +12,7 @@ pub mod clients;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod families;
+pub mod feed;
 pub mod grants;
 pub mod installation;
 pub mod keys;
@@ -26,8 +27,12 @@ pub use sqlite::Sqlite;
 pub use value::{Row, Value};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use countersign_core::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use self::feed::{Event, Feed};
 
 /// One write: a statement, its arguments, and how many rows it must change.
 #[derive(Clone, Debug)]
@@ -35,17 +40,27 @@ pub struct Stmt {
     pub sql: &'static str,
     pub args: Vec<Value>,
     pub expect: Option<u64>,
+    /// What is told once the batch is committed; then this is no write of its own.
+    pub event: Option<Event>,
 }
+
+/// How an engine with a network tells its nodes.
+const TELL: &str = "SELECT pg_notify('countersign.' || current_schema(), ?1)";
 
 impl Stmt {
     /// A write that may change any number of rows.
     pub const fn any(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, expect: None }
+        Self { sql, args, expect: None, event: None }
     }
 
     /// A guarded transition: it changes one row or the batch is a conflict.
     pub const fn one(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, expect: Some(1) }
+        Self { sql, args, expect: Some(1), event: None }
+    }
+
+    /// No write, but news for every node.
+    pub fn tell(event: Event) -> Self {
+        Self { sql: TELL, args: vec![event.to_string().into()], expect: None, event: Some(event) }
     }
 
     /// Whether it may change so many rows.
@@ -116,6 +131,17 @@ pub enum Store {
     Postgres(Postgres),
 }
 
+/// The right to sweep: a connection that holds a lock.
+pub struct Sweeper {
+    _connection: Option<deadpool_postgres::ClientWrapper>,
+}
+
+impl std::fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sweeper")
+    }
+}
+
 /// Which database, and how to reach it.
 #[derive(Clone, Debug)]
 pub enum Location {
@@ -174,6 +200,50 @@ impl Store {
             Ok(())
         } else {
             Err(StoreError::Database("it was never set up".to_owned()))
+        }
+    }
+
+    /// Where events arrive.
+    pub fn feed(&self) -> &Arc<Feed> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.feed(),
+            Self::Postgres(postgres) => postgres.feed(),
+        }
+    }
+
+    /// Waits until a server that runs on the same file must have seen what was written.
+    pub async fn settled(&self) {
+        match self {
+            Self::Sqlite(_) => tokio::time::sleep(sqlite::LOOK * 2).await,
+            // It was told.
+            Self::Postgres(_) => {}
+        }
+    }
+
+    /// Hears what other nodes tell, until it is told to stop.
+    pub fn listen(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let listening = match self {
+            // Its writer hears everything.
+            Self::Sqlite(_) => None,
+            Self::Postgres(postgres) => Some(postgres.listen(stop)),
+        };
+        async {
+            if let Some(listening) = listening {
+                listening.await;
+            }
+        }
+    }
+
+    /// Takes the place of the one node that sweeps, if nobody has it. It is free again once the answer
+    /// is dropped, however its holder ends.
+    pub async fn sweeper(&self) -> Result<Option<Sweeper>> {
+        match self {
+            // One process serves a file.
+            Self::Sqlite(_) => Ok(Some(Sweeper { _connection: None })),
+            Self::Postgres(postgres) => {
+                let connection = postgres.sweeper().await?;
+                Ok(connection.map(|connection| Sweeper { _connection: Some(connection) }))
+            }
         }
     }
 

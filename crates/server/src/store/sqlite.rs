@@ -6,8 +6,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign_core::time::Timestamp;
@@ -15,12 +15,15 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi};
 use tokio::sync::oneshot;
 
+use super::feed::{self, Event, Feed};
 use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
 
 /// How long one process waits for another's write, such as a command's while the server runs.
 const BUSY: Duration = Duration::from_secs(10);
 /// Batches that share one commit, at most.
 const GROUP: usize = 512;
+/// How often it is looked whether another process wrote.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// Writes that may wait; further callers wait for a place.
 const QUEUE: usize = 4096;
 /// Idle read connections that are kept.
@@ -28,6 +31,7 @@ const READERS: usize = 16;
 
 pub struct Sqlite {
     path: String,
+    feed: Arc<Feed>,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Option<(SyncSender<Job>, std::thread::JoinHandle<()>)>>,
 }
@@ -48,12 +52,20 @@ impl Sqlite {
         let path = path.to_str().ok_or_else(|| failed("the path is not UTF-8".to_owned()))?.to_owned();
         let mut connection = connect(&path)?;
         migrate(&mut connection, opening, now)?;
+        let feed = Arc::<Feed>::default();
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write(&mut connection, &jobs))
+            .spawn({
+                let feed = feed.clone();
+                move || write(&mut connection, &jobs, &feed)
+            })
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        Ok(Self { path, readers: Mutex::new(Vec::new()), writer: Mutex::new(Some((queue, thread))) })
+        Ok(Self { path, feed, readers: Mutex::new(Vec::new()), writer: Mutex::new(Some((queue, thread))) })
+    }
+
+    pub const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     pub fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
@@ -190,9 +202,28 @@ impl ToSql for Value {
     }
 }
 
-/// The writer's life: one round is one transaction.
-fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
+/// The writer's life: one round is one transaction. Between rounds it looks whether another process,
+/// such as a command of an administrator, wrote.
+fn write(connection: &mut Connection, jobs: &Receiver<Job>, news: &Feed) {
+    let mut version = None;
+    loop {
+        let first = jobs.recv_timeout(LOOK);
+        let looked_at = feed::now();
+        match connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)) {
+            Ok(found) => {
+                if version.replace(found).is_some_and(|known| known != found) {
+                    news.tell(&Event::Missed);
+                }
+                news.heard_all_before(looked_at);
+            }
+            // Then what is remembered is soon not fresh any more.
+            Err(error) => tracing::error!(%error, "cannot see whether others wrote"),
+        }
+        let first = match first {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut round = vec![first];
         round.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(GROUP - 1));
         let outcomes = group(connection, &round);
@@ -201,6 +232,9 @@ fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
                 Ok(outcomes) => outcomes.get(at).cloned().unwrap_or(Err(StoreError::Closed)),
                 Err(error) => Err(error.clone()),
             };
+            if outcome.as_ref().is_ok_and(|outcome| outcome.is_done()) {
+                job.batch.iter().filter_map(|stmt| stmt.event.as_ref()).for_each(|event| news.tell(event));
+            }
             // Nobody waits any more: the caller has gone, and the commit stands all the same.
             drop(job.answer.send(outcome));
         }
@@ -230,7 +264,7 @@ fn group(connection: &mut Connection, round: &[Job]) -> Result<Vec<Result<Commit
 
 fn run(connection: &Connection, batch: &[Stmt]) -> Result<Committed> {
     let mut total = 0;
-    for stmt in batch {
+    for stmt in batch.iter().filter(|stmt| stmt.event.is_none()) {
         let mut prepared = connection.prepare_cached(stmt.sql).map_err(failed)?;
         let changed = match prepared.execute(rusqlite::params_from_iter(&stmt.args)) {
             Ok(changed) => changed as u64,

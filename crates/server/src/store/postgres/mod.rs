@@ -7,6 +7,7 @@
 
 mod connect;
 mod error;
+mod listen;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,8 +20,10 @@ use deadpool_postgres::{ClientWrapper, Pool};
 use futures_util::future::{join, join_all};
 use tokio_postgres::Statement;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_util::sync::CancellationToken;
 
 use self::error::{Failure, unavailable};
+use super::feed::Feed;
 use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
 pub use connect::Options;
 
@@ -31,13 +34,15 @@ const TRIES: u32 = 30;
 const INQUIRY: Duration = Duration::from_secs(5);
 const INQUIRY_PAUSE: Duration = Duration::from_millis(50);
 /// The first of the two numbers of our advisory locks; the second tells schemas apart.
-const LOCKS: &str = "1131378030";
+const MIGRATION_LOCKS: &str = "1131378030";
+const SWEEP_LOCKS: &str = "1131378031";
 
 #[derive(Clone)]
 pub struct Postgres(Arc<Inner>);
 
 struct Inner {
     options: Options,
+    feed: Arc<Feed>,
     readers: Vec<Reader>,
     turn: AtomicUsize,
     writers: Pool,
@@ -62,10 +67,19 @@ impl Postgres {
             turn: AtomicUsize::new(0),
             writers: options.write_pool()?,
             can_tell: OnceLock::new(),
+            feed: Arc::default(),
             options,
         }));
         store.migrate(opening, now).await?;
         Ok(store)
+    }
+
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.0.feed
+    }
+
+    pub fn listen(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        listen::run(self.0.options.clone(), self.0.feed.clone(), stop)
     }
 
     /// Where it is, without a password.
@@ -84,7 +98,7 @@ impl Postgres {
             .await
             .map_err(failed)?;
         // Of nodes that start at once one migrates, the others wait and then find nothing to do.
-        let lock = format!("SELECT pg_advisory_xact_lock({LOCKS}, hashtext(current_schema()))");
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCKS}, hashtext(current_schema()))");
         transaction.batch_execute(&lock).await.map_err(failed)?;
         let exists = "SELECT to_regclass('schema_migration') IS NOT NULL";
         let exists: bool = transaction.query_one(exists, &[]).await.map_err(failed)?.get(0);
@@ -126,8 +140,26 @@ impl Postgres {
     /// middle of a transaction could not be used again.
     pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
         let inner = self.0.clone();
-        let work = tokio::spawn(async move { inner.commit(&batch).await });
+        let work = tokio::spawn(async move {
+            let committed = inner.commit(&batch).await;
+            if !matches!(committed, Ok(Committed::Conflict)) {
+                // The others hear of it over the network, and this node does in a moment; but who
+                // gets this answer may ask again before that.
+                batch.iter().filter_map(|stmt| stmt.event.as_ref()).for_each(|event| inner.feed.tell(event));
+            }
+            committed
+        });
         work.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// A connection that holds the sweepers' lock, unless another node's does.
+    pub async fn sweeper(&self) -> Result<Option<ClientWrapper>> {
+        // Out of the pool, so that the lock ends with the connection.
+        let client = self.0.writers.get().await.map_err(unavailable)?;
+        let client = deadpool_postgres::Object::take(client);
+        let lock = format!("SELECT pg_try_advisory_lock({SWEEP_LOCKS}, hashtext(current_schema()))");
+        let got: bool = client.query_one(&lock, &[]).await.map_err(error::failed)?.get(0);
+        Ok(got.then_some(client))
     }
 
     #[cfg(test)]
@@ -249,6 +281,7 @@ impl Inner {
         let mut outcome = Ok(());
         for (stmt, ran) in batch.iter().zip(ran) {
             match ran {
+                Ok(_) if stmt.event.is_some() => {}
                 Ok(changed) if stmt.fits(changed) => total += changed,
                 Ok(_) => outcome = outcome.and(Err(None)),
                 // The first error is the reason; those after it only say that there was one.

@@ -1,0 +1,198 @@
+//! What this node remembers so that the database need not be asked again: pending grants with the
+//! pace of their polls, and clients. It is used only while the feed is fresh, and forgotten when the
+//! feed tells of a change. Nothing here is needed for anything but speed, except the pace: lost with
+//! the process, it costs one poll that comes too soon.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use countersign_core::client::{Client, ClientId};
+use countersign_core::grant::{Grant, Poll};
+use countersign_core::id::GrantId;
+use countersign_core::pace;
+use countersign_core::secret::Digest;
+use countersign_core::time::Timestamp;
+
+use crate::store::feed::Event;
+
+/// Grants whose pace is remembered at once: some 300 MiB at most.
+const GRANTS: usize = 2_000_000;
+const CLIENTS: usize = 10_000;
+
+/// Grants that were polled and found pending, by the digest of their device code.
+#[derive(Debug, Default)]
+pub struct Pending(Mutex<Grants>);
+
+#[derive(Debug)]
+struct Grants {
+    by_code: HashMap<[u8; 32], Polled>,
+    /// Somebody decided about these since the last sweep.
+    decided: HashSet<GrantId>,
+    /// Changes with every event, so that what was read before one is known for old.
+    round: u64,
+    /// What was read before this round is not certain.
+    certain_from: u64,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        // What was read in round 0 is never certain.
+        Self { by_code: HashMap::new(), decided: HashSet::new(), round: 1, certain_from: 1 }
+    }
+}
+
+/// Kept small: there may be millions.
+#[derive(Clone, Debug)]
+struct Polled {
+    grant: GrantId,
+    client: Arc<Client>,
+    expires_at: Timestamp,
+    last: Timestamp,
+    /// When it was found pending.
+    round: u64,
+    interval_millis: u32,
+}
+
+impl Polled {
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval_millis.into())
+    }
+}
+
+/// What a moment looked like, to tell whether something happened since.
+#[derive(Clone, Copy, Debug)]
+pub struct Round(u64);
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Grants> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a poll hears, if it is certain that nobody has decided yet.
+    pub fn poll(&self, code: &Digest, client: &ClientId, now: Timestamp) -> Option<Poll> {
+        let mut grants = self.lock();
+        let Grants { by_code, decided, certain_from, .. } = &mut *grants;
+        let polled = by_code.get_mut(code.as_bytes())?;
+        let certain = polled.round >= *certain_from && !decided.contains(&polled.grant);
+        if !certain || now >= polled.expires_at || polled.client.id != *client {
+            return None;
+        }
+        let interval = polled.interval();
+        if pace::too_soon(Some(polled.last), now, interval) {
+            return Some(Poll::SlowDown(pace::slowed(interval)));
+        }
+        polled.last = now;
+        Some(Poll::Wait)
+    }
+
+    /// Taken before the database is asked.
+    pub fn round(&self) -> Round {
+        Round(self.lock().round)
+    }
+
+    /// What a poll of this grant hears, which was read after `round`. Looking and remembering are one
+    /// step, so that of polls at the same moment one is in time.
+    pub fn poll_read(
+        &self,
+        code: &Digest,
+        grant: &Grant,
+        client: &Arc<Client>,
+        round: Round,
+        now: Timestamp,
+    ) -> Poll {
+        let mut grants = self.lock();
+        let known = grants.by_code.get(code.as_bytes()).map(|polled| polled.last);
+        let outcome = grant.poll(known, now);
+        match &outcome {
+            Poll::Wait if known.is_some() || grants.by_code.len() < GRANTS => {
+                let polled = Polled {
+                    grant: grant.id,
+                    client: client.clone(),
+                    expires_at: grant.expires_at,
+                    last: now,
+                    // Something was heard meanwhile: perhaps of this very grant.
+                    round: if grants.round == round.0 { round.0 } else { 0 },
+                    interval_millis: u32::try_from(grant.interval.as_millis()).unwrap_or(u32::MAX),
+                };
+                grants.by_code.insert(*code.as_bytes(), polled);
+            }
+            Poll::Wait | Poll::SlowDown(_) => {}
+            Poll::Denied | Poll::Expired | Poll::Spent | Poll::Ready(_) => {
+                grants.by_code.remove(code.as_bytes());
+            }
+        }
+        outcome
+    }
+
+    pub fn hear(&self, event: &Event) {
+        let mut grants = self.lock();
+        grants.round += 1;
+        match event {
+            Event::Grant(id) => {
+                grants.decided.insert(*id);
+            }
+            Event::Client(_) | Event::Missed => grants.certain_from = grants.round,
+            Event::Keys => {}
+        }
+    }
+
+    pub fn sweep(&self, now: Timestamp) {
+        let mut grants = self.lock();
+        let decided = std::mem::take(&mut grants.decided);
+        grants.by_code.retain(|_, polled| {
+            if decided.contains(&polled.grant) {
+                polled.round = 0;
+            }
+            polled.expires_at > now
+        });
+        // A million that came at once need not be room for a million for ever.
+        if grants.by_code.len() < grants.by_code.capacity() / 4 {
+            grants.by_code.shrink_to_fit();
+        }
+    }
+}
+
+/// Clients by id.
+#[derive(Debug, Default)]
+pub struct Clients(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_id: HashMap<ClientId, Arc<Client>>,
+    round: u64,
+}
+
+impl Clients {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn get(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.lock().by_id.get(id).cloned()
+    }
+
+    pub fn round(&self) -> Round {
+        Round(self.lock().round)
+    }
+
+    /// Remembers a client that was read after `round`, unless something was heard since.
+    pub fn put(&self, client: &Arc<Client>, round: Round) {
+        let mut known = self.lock();
+        if known.round == round.0 && known.by_id.len() < CLIENTS {
+            known.by_id.insert(client.id.clone(), client.clone());
+        }
+    }
+
+    pub fn hear(&self, event: &Event) {
+        let mut known = self.lock();
+        known.round += 1;
+        match event {
+            Event::Client(id) => {
+                known.by_id.remove(id);
+            }
+            Event::Missed => known.by_id.clear(),
+            Event::Grant(_) | Event::Keys => {}
+        }
+    }
+}
