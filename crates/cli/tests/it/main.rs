@@ -1,9 +1,19 @@
 //! Runs the real binary: what operators type, what devices do, what survives a crash.
 
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+#![expect(clippy::print_stdout, reason = "what was tried is worth telling")]
 
+mod cluster;
 mod commands;
 mod crash;
 mod device;
+mod durability;
+mod fleet;
 mod oauth2_crate;
 mod process;

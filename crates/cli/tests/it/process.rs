@@ -68,10 +68,16 @@ pub struct Server {
 impl Server {
     /// Starts `serve` and waits for the line that says where it listens.
     pub fn start(folder: &Path, more: &[&str]) -> Self {
+        let settings = ["--listen", "127.0.0.1:0", "--set", "device.interval=1s"];
+        Self::start_on(folder, &[&settings, more].concat())
+    }
+
+    /// The same, on an address of the caller's choice.
+    pub fn start_on(folder: &Path, settings: &[&str]) -> Self {
         let mut child = countersign(folder)
-            .args(["--data-dir", "data", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
-            .args(["--set", "log.format=json", "--set", "device.interval=1s"])
-            .args(more)
+            .args(["--data-dir", "data", "serve", "--ops-listen", "127.0.0.1:0"])
+            .args(["--set", "log.format=json"])
+            .args(settings)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
@@ -126,9 +132,23 @@ impl Drop for Server {
 }
 
 pub fn add_user(folder: &Path, name: &str) -> Value {
-    let args =
-        ["--data-dir", "data", "user", "add", name, "--email", "a@example.com", "--password-stdin", "--json"];
+    add_user_at(folder, &[], name)
+}
+
+pub fn add_user_at(folder: &Path, settings: &[&str], name: &str) -> Value {
+    let args = ["user", "add", name, "--email", "a@example.com", "--password-stdin", "--json"];
+    let args = [&["--data-dir", "data"], settings, &args].concat();
     json(&run_with_input(folder, &args, &format!("{PASSWORD}\n")))
+}
+
+/// The URL of a schema of its own in the cluster that `scripts/with-postgres` started.
+pub async fn schema() -> String {
+    let url = std::env::var("COUNTERSIGN_TEST_POSTGRES").expect("run this with scripts/with-postgres");
+    let name = format!("t{}", uuid::Uuid::now_v7().simple());
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE SCHEMA {name}")).await.unwrap();
+    format!("{url}?options=-csearch_path%3D{name}")
 }
 
 /// A person with a browser: signs in, enters the code, decides.
