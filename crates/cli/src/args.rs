@@ -66,6 +66,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Brings the database up to date; `serve` does so by itself
     Migrate,
+    /// Copies the SQLite database to a new file, also while the server runs
+    Backup(BackupOptions),
+    /// Puts a copy back, while no server runs
+    Restore(RestoreOptions),
+    /// Says what is wrong with this installation and how to mend it; changes nothing
+    Doctor(DoctorOptions),
     /// Prints completions for a shell
     Completions { shell: Shell },
     /// Prints the manual page
@@ -73,6 +79,30 @@ pub enum Command {
     /// Prints the command-line reference in Markdown
     #[command(hide = true)]
     Reference,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupOptions {
+    /// The new file
+    pub file: PathBuf,
+    /// Copy the key file, too, to FILE.key: whoever has both can sign as this server
+    #[arg(long)]
+    pub with_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreOptions {
+    /// What `backup` wrote; FILE.key beside it is put back as well, where there is no key yet
+    pub file: PathBuf,
+    /// Replace the database that is there; it is kept beside the new one
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

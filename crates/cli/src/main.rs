@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod device;
 mod failure;
+mod maintenance;
 mod output;
 mod serve;
 mod show;
@@ -47,6 +48,9 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Key(command) => admin::key(&global, command).await,
         Command::Config(command) => config::run(&global, &command),
         Command::Migrate => admin::migrate(&global).await,
+        Command::Backup(options) => maintenance::backup(&global, options).await,
+        Command::Restore(options) => maintenance::restore(&global, options).await,
+        Command::Doctor(options) => maintenance::doctor(&global, options).await,
         Command::Completions { shell } => args::completions(shell),
         Command::Man => args::man(),
         Command::Reference => args::reference(),

@@ -103,6 +103,11 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     Ok((listener, bound))
 }
 
+/// Whether the files can be used.
+pub fn check_tls(tls: &Tls) -> Result<(), ServeError> {
+    acceptor(tls).map(drop)
+}
+
 fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
     let failed =
         |path: &std::path::Path, why: String| ServeError::Tls { path: path.display().to_string(), why };

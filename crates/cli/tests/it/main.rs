@@ -15,5 +15,6 @@ mod crash;
 mod device;
 mod durability;
 mod fleet;
+mod maintenance;
 mod oauth2_crate;
 mod process;

@@ -9,6 +9,7 @@ pub mod clients;
 pub mod collect;
 pub mod decide;
 pub mod devices;
+pub mod doctor;
 pub mod keys;
 pub mod login;
 pub mod setup;

@@ -43,6 +43,7 @@ statements! {
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \
                      WHERE client_id = ?1 AND denied_at IS NULL AND redeemed_at IS NULL";
+    LIVE = "SELECT COUNT(*) FROM device_grant WHERE expires_at > ?1 AND code_mac IS NOT NULL";
     TO_EXPIRE = "SELECT id FROM device_grant WHERE expires_at <= ?1 AND expires_at > ?2 AND expired_at IS NULL \
                  AND denied_at IS NULL AND redeemed_at IS NULL LIMIT ?3";
     MARK_EXPIRED = "UPDATE device_grant SET expired_at = ?2, code_mac = NULL \
@@ -177,6 +178,14 @@ pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {
 
 pub fn end_of_client(client: &ClientId, now: Timestamp) -> Stmt {
     Stmt::any(END_OF_CLIENT, vec![client.into(), now.into()])
+}
+
+/// How many codes could be entered now.
+pub async fn live(store: &Store, now: Timestamp) -> Result<i64> {
+    match store.row(LIVE, &[now.into()]).await? {
+        Some(mut row) => row.take(),
+        None => Ok(0),
+    }
 }
 
 /// Up to `limit` grants that ran out between `since` and `now` and were not marked yet.

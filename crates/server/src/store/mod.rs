@@ -8,9 +8,11 @@
 pub mod accounts;
 pub mod attempts;
 pub mod audit;
+pub mod backup;
 pub mod clients;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod doctor;
 pub mod families;
 pub mod feed;
 pub mod grants;
@@ -274,6 +276,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         attempts::STATEMENTS,
         audit::STATEMENTS,
         clients::STATEMENTS,
+        doctor::STATEMENTS,
         families::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
