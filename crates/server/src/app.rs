@@ -113,7 +113,7 @@ impl App {
         }
         Ok(Self {
             signer,
-            hasher: Hasher::new(config.password_workers, &entropy)?,
+            hasher: Hasher::new(config.password_workers),
             metrics: Metrics::default(),
             pending,
             clients,

@@ -247,8 +247,9 @@ pub async fn refresh(
         event.account = Some(family.account);
         event.client = Some(client.id.clone());
         event.family = Some(family.id);
-        let mut batch = guards;
-        batch.push(families::used(family.id, now));
+        // First, because it locks the family's row: what the guards then see is not changed by others.
+        let mut batch = vec![families::used(family.id, now)];
+        batch.extend(guards);
         batch.extend(issued);
         batch.push(audit::insert(event));
         if app.store.commit(batch).await?.is_done() {

@@ -33,7 +33,7 @@ statements! {
               FROM browser_session JOIN account ON account.id = browser_session.account_id \
               WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND account.disabled_at IS NULL");
     START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
-                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8";
+                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
     END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
     END_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1";
     SWEEP_SESSIONS = "DELETE FROM browser_session WHERE digest IN \

@@ -156,26 +156,37 @@ async fn many_who_add_to_one_number_lose_nothing(store: Store) {
     assert_eq!(installation::read(&store, "n").await.unwrap(), Some(vec![20]));
 }
 
-/// Each may happen while the other has not: where guards see only what was committed before, both do.
+/// As `disable` and `redeem` do: who locks somebody out ends what they have, and who gives them
+/// something looks whether they may have it. Nothing must slip between the two.
 async fn guards_that_look_at_other_rows_hold(store: Store) {
     let store = std::sync::Arc::new(store);
-    for round in 0..20 {
+    let shut = "UPDATE installation SET value = ?2 WHERE key = ?1 AND value <> ?2";
+    let end = "UPDATE installation SET value = ?2 WHERE key LIKE ?1 || '%' AND key <> ?1";
+    let give = "INSERT INTO installation (key, value) SELECT CAST(?1 AS TEXT), value FROM installation \
+                WHERE key = ?2 AND value <> ?3 /* FOR SHARE */";
+    for round in 0..40 {
+        let owner = format!("owner {round:02}");
+        assert!(store.commit(vec![put(&owner)]).await.unwrap().is_done());
         let mut tasks = tokio::task::JoinSet::new();
-        for (mine, other) in [("a", "b"), ("b", "a")] {
-            let store = store.clone();
-            let (mine, other) = (format!("{mine}{round}"), format!("{other}{round}"));
-            let unless = "INSERT INTO installation (key, value) SELECT CAST(?1 AS TEXT), ?2 \
-                          WHERE NOT EXISTS (SELECT 1 FROM installation WHERE key = ?3)";
-            let stmt = Stmt::one(unless, vec![mine.into(), vec![1_u8].into(), other.into()]);
+        for thing in 0..4 {
+            let (store, owner) = (store.clone(), owner.clone());
             tasks.spawn(async move {
-                store
-                    .commit(vec![stmt, put(&format!("also {mine}", mine = uuid::Uuid::now_v7()))])
-                    .await
-                    .unwrap()
+                let args = vec![format!("{owner} thing {thing}").into(), owner.into(), vec![9_u8].into()];
+                let _given =
+                    store.commit(vec![Stmt::one(give, args), put(&format!("note {round} {thing}"))]).await;
             });
         }
-        let done = tasks.join_all().await.into_iter().filter(|outcome| outcome.is_done()).count();
-        assert_eq!(done, 1, "round {round}");
+        let (shutting, shut_owner) = (store.clone(), owner.clone());
+        tasks.spawn(async move {
+            let args = || vec![shut_owner.as_str().into(), vec![9_u8].into()];
+            let batch = vec![Stmt::one(shut, args()), Stmt::any(end, args())];
+            assert!(shutting.commit(batch).await.unwrap().is_done());
+        });
+        tasks.join_all().await;
+        let open = format!("SELECT COUNT(*) FROM installation WHERE key LIKE '{owner}%' AND value <> ?1");
+        let open: &'static str = Box::leak(open.into_boxed_str());
+        let open: i64 = store.row(open, &[vec![9_u8].into()]).await.unwrap().unwrap().take().unwrap();
+        assert_eq!(open, 0, "round {round}: something was given to somebody who is locked out");
     }
 }
 

@@ -30,15 +30,15 @@ statements! {
     APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, code_mac = NULL \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
                AND EXISTS (SELECT 1 FROM browser_session AS session JOIN account ON account.id = session.account_id \
-               WHERE session.digest = ?6 AND session.expires_at > ?2 AND account.id = ?3 AND account.disabled_at IS NULL)";
+               WHERE session.digest = ?6 AND session.expires_at > ?2 AND account.id = ?3 AND account.disabled_at IS NULL /* FOR SHARE */)";
     DENY = "UPDATE device_grant SET denied_at = ?2, account_id = ?3, code_mac = NULL \
             WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     UNDO = "UPDATE device_grant SET denied_at = ?2 \
             WHERE id = ?1 AND account_id = ?3 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     REDEEM = "UPDATE device_grant SET redeemed_at = ?2, family_id = ?3 \
               WHERE id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
-              AND EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL) \
-              AND EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id)";
+              AND EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */) \
+              AND EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */)";
     REVOKE_OF_ACCOUNT = "UPDATE device_grant SET denied_at = ?2 \
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \

@@ -85,7 +85,7 @@ impl Options {
 
     /// Connections that write.
     pub fn write_pool(&self) -> Result<Pool> {
-        self.pool_of(self.pool, "-c default_transaction_isolation=serializable")
+        self.pool_of(self.pool, "-c default_transaction_isolation=read\\ committed")
     }
 
     /// Connections that only read, one statement at a time: what they see is committed.

@@ -1,9 +1,14 @@
 //! The networked driver: PostgreSQL, for any number of nodes.
 //!
 //! Reads are pipelined over a few shared connections. A commit takes a connection of its own from
-//! a pool and runs at isolation level SERIALIZABLE: guards that look at other rows hold as they do
-//! where there is one writer. It is repeated where the engine says that nothing happened; where a
-//! connection was lost at the wrong moment, the engine is asked what became of it.
+//! a pool. It is repeated where the engine says that nothing happened; where a connection was lost at
+//! the wrong moment, the engine is asked what became of it.
+//!
+//! Commits run at READ COMMITTED: each statement sees what was committed before it began. A guard on
+//! the row that a statement changes is judged again once the row is locked. A guard on *other* rows is
+//! not, so it says `/* FOR SHARE */`, which this driver makes real: then who changes that row waits
+//! until the commit is over, and sees its work. (SERIALIZABLE would need no such care, but it takes
+//! ids that follow each other in time for conflicts, and most commits would be done twice.)
 
 mod connect;
 mod error;
@@ -360,7 +365,7 @@ fn pause(tries: u32) -> Duration {
     Duration::from_millis(u64::from(tries.min(20)) + spread)
 }
 
-/// The text as this engine wants it: `?1` reads `$1`. Made once for each text.
+/// The text as this engine wants it: `?1` reads `$1`, and locks are real. Made once for each text.
 fn translated(sql: &'static str) -> Arc<str> {
     static TEXTS: OnceLock<RwLock<HashMap<usize, Arc<str>>>> = OnceLock::new();
     let texts = TEXTS.get_or_init(RwLock::default);
@@ -368,7 +373,7 @@ fn translated(sql: &'static str) -> Arc<str> {
     if let Some(text) = texts.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
         return text.clone();
     }
-    let text: Arc<str> = sql.replace('?', "$").into();
+    let text: Arc<str> = sql.replace('?', "$").replace("/* FOR SHARE */", "FOR SHARE").into();
     let mut texts = texts.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     texts.entry(key).or_insert(text).clone()
 }
