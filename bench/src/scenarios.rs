@@ -27,6 +27,9 @@ pub struct Options {
     /// Pending grants that are polled
     #[arg(long, default_value_t = 100_000)]
     pending: usize,
+    /// Only scenarios whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
     /// Also fill `SQLite` with a million pending grants, and measure memory and polls
     #[arg(long)]
     million: bool,
@@ -251,6 +254,7 @@ async fn prepare(
     let introspections = logins.iter().flat_map(|login| &login.access).map(introspect).collect();
     let refresh = logins.iter().flat_map(|login| login.refresh.clone()).collect();
     let polls = Arc::new(fill(&server, options.pending).await?);
+    warm(&server, &polls).await?;
     Ok(Subject {
         name,
         server,
@@ -272,6 +276,17 @@ async fn fill(server: &Server, wanted: usize) -> anyhow::Result<Vec<Vec<u8>>> {
     }
     polls.truncate(wanted);
     Ok(polls)
+}
+
+/// Polls every grant once: a device polls some hundred times, and its first poll costs more.
+async fn warm(server: &Server, polls: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<()> {
+    let mut polled = 0;
+    while polled < polls.len() {
+        let scripts = Fixed::many(polls, CONNECTIONS, 400, "\"error\"");
+        let (measured, _) = load(&server.address, scripts, Pace::Closed, Duration::from_secs(5)).await?;
+        polled += usize::try_from(measured.count)?;
+    }
+    Ok(())
 }
 
 /// Measures one scenario on one server, and what it cost the processor.
@@ -300,10 +315,14 @@ impl Table {
 const AUTHORIZE: &str = "device authorization, 64 connections";
 const POLL: &str = "pending poll, 64 connections";
 const STEADY: &str = "pending poll at half of the maximum";
+const INTROSPECT: &str = "introspection, 64 connections";
+const REFRESH: &str = "refresh, 64 connections";
+const LOGIN: &str = "full login (3 requests), 16 connections";
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let length = Duration::from_secs(options.seconds);
     let floor = floor()?;
+    let wanted = |scenario: &str| scenario.contains(&options.only);
     let constant = |request: Vec<u8>| Arc::new(vec![request]);
     let mut subjects = vec![prepare("SQLite", &options, None).await?];
     match postgres()? {
@@ -314,43 +333,53 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     for run in 1..=options.runs {
         eprintln!("run {run} of {}", options.runs);
         let asks = || Fixed::many(&constant(ask()), CONNECTIONS, 200, "device_code");
-        let (found, _) = sample(&floor, asks(), Pace::Closed, length).await?;
-        table.add(AUTHORIZE, "floor", AUTHORIZE, found);
-        for subject in &subjects {
-            let (found, _) = sample(&subject.server, asks(), Pace::Closed, length).await?;
-            table.add(AUTHORIZE, subject.name, AUTHORIZE, found);
+        if wanted(AUTHORIZE) {
+            let (found, _) = sample(&floor, asks(), Pace::Closed, length).await?;
+            table.add(AUTHORIZE, "floor", AUTHORIZE, found);
+            for subject in &subjects {
+                let (found, _) = sample(&subject.server, asks(), Pace::Closed, length).await?;
+                table.add(AUTHORIZE, subject.name, AUTHORIZE, found);
+            }
         }
         let floor_polls = constant(poll("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
         let polls =
             |requests: &Arc<Vec<Vec<u8>>>| Fixed::many(requests, CONNECTIONS, 400, "authorization_pending");
         let (found, _) = sample(&floor, polls(&floor_polls), Pace::Closed, length).await?;
         table.add(POLL, "floor", POLL, found);
-        let half = Pace::Open(found.per_second / 2.0);
-        let (steady, _) = sample(&floor, polls(&floor_polls), half, length).await?;
-        table.add(STEADY, "floor", STEADY, steady);
-        for subject in &subjects {
-            let (found, _) = sample(&subject.server, polls(&subject.polls), Pace::Closed, length).await?;
-            table.add(POLL, subject.name, POLL, found);
+        if wanted(POLL) {
             let half = Pace::Open(found.per_second / 2.0);
-            let (steady, _) = sample(&subject.server, polls(&subject.polls), half, length).await?;
-            table.add(STEADY, subject.name, STEADY, steady);
+            let (steady, _) = sample(&floor, polls(&floor_polls), half, length).await?;
+            table.add(STEADY, "floor", STEADY, steady);
+            for subject in &subjects {
+                let (found, _) = sample(&subject.server, polls(&subject.polls), Pace::Closed, length).await?;
+                table.add(POLL, subject.name, POLL, found);
+                let half = Pace::Open(found.per_second / 2.0);
+                let (steady, _) = sample(&subject.server, polls(&subject.polls), half, length).await?;
+                table.add(STEADY, subject.name, STEADY, steady);
+            }
         }
         for subject in &mut subjects {
-            let scripts = Fixed::many(&subject.introspections, CONNECTIONS, 200, "\"active\":true");
-            let (found, _) = sample(&subject.server, scripts, Pace::Closed, length).await?;
-            table.add("introspection, 64 connections", subject.name, POLL, found);
-            let scripts = subject.refresh.drain(..).map(Refresh).collect();
-            let (found, scripts) = sample(&subject.server, scripts, Pace::Closed, length).await?;
-            subject.refresh = scripts.into_iter().map(|script: Refresh| script.0).collect();
-            table.add("refresh, 64 connections", subject.name, POLL, found);
-            let logins = (0..16).map(|_| Login::new(subject.session.clone())).collect();
-            let (found, _) = sample(&subject.server, logins, Pace::Closed, length).await?;
-            table.add("full login (3 requests), 16 connections", subject.name, POLL, found);
+            if wanted(INTROSPECT) {
+                let scripts = Fixed::many(&subject.introspections, CONNECTIONS, 200, "\"active\":true");
+                let (found, _) = sample(&subject.server, scripts, Pace::Closed, length).await?;
+                table.add(INTROSPECT, subject.name, POLL, found);
+            }
+            if wanted(REFRESH) {
+                let scripts = subject.refresh.drain(..).map(Refresh).collect();
+                let (found, scripts) = sample(&subject.server, scripts, Pace::Closed, length).await?;
+                subject.refresh = scripts.into_iter().map(|script: Refresh| script.0).collect();
+                table.add(REFRESH, subject.name, POLL, found);
+            }
+            if wanted(LOGIN) {
+                let logins = (0..16).map(|_| Login::new(subject.session.clone())).collect();
+                let (found, _) = sample(&subject.server, logins, Pace::Closed, length).await?;
+                table.add(LOGIN, subject.name, POLL, found);
+            }
         }
     }
     print(&table.0);
     println!();
-    for subject in subjects {
+    for subject in subjects.into_iter().filter(|_| options.only.is_empty()) {
         println!("{}: {} KiB resident after all this", subject.name, subject.server.resident_kib());
         starts(subject)?;
     }
@@ -382,7 +411,7 @@ fn starts(subject: Subject) -> anyhow::Result<()> {
 
 /// What a million pending grants cost.
 async fn million(options: &Options) -> anyhow::Result<()> {
-    let few = Options { binary: options.binary.clone(), pending: 1_000, ..*options };
+    let few = Options { binary: options.binary.clone(), only: String::new(), pending: 1_000, ..*options };
     let subject = prepare("SQLite", &few, None).await?;
     let length = Duration::from_secs(options.seconds);
     let scripts = |polls| Fixed::many(polls, CONNECTIONS, 400, "\"error\"");

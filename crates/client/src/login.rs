@@ -1,5 +1,6 @@
 //! One login under way: what to show, and how to wait without being a nuisance.
 
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use countersign_core::wire::{DeviceAuthorization, TokenResponse};
@@ -24,12 +25,28 @@ fn slower(interval: Duration, error: &Error) -> Duration {
     said.min(LONGEST).max(interval + SLOW_DOWN)
 }
 
+/// The wait after so many failures in a row: doubled each time up to a minute, then shortened by up to
+/// half, so that devices which lost the server at the same moment do not come back at the same moment.
+fn backed_off(steady: Duration, failures: u32, fraction: f64) -> Duration {
+    let doubled = (steady * (1 << failures.min(6))).min(LONGEST).max(steady);
+    doubled.mul_f64(1.0 - fraction / 2.0).max(steady)
+}
+
+/// Somewhere from 0 to 1. It spreads devices and keeps no secret.
+fn fraction() -> f64 {
+    let random = std::collections::hash_map::RandomState::new().hash_one(0) % 1000;
+    f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0
+}
+
 /// A device code that waits for a person.
 #[derive(Debug)]
 pub struct Login {
     provider: Provider,
     client_id: String,
     authorization: DeviceAuthorization,
+    /// What the server wants.
+    steady: Duration,
+    /// The wait before the next poll: longer than that while the server is in trouble.
     interval: Duration,
     expires_at: i64,
     failures: u32,
@@ -57,7 +74,7 @@ impl Login {
         let lifetime = i64::try_from(authorization.expires_in).unwrap_or(i64::MAX);
         let expires_at = unix_time().saturating_add(lifetime);
         let (provider, client_id) = (provider.clone(), client_id.to_owned());
-        Ok(Self { provider, client_id, authorization, interval, expires_at, failures: 0 })
+        Ok(Self { provider, client_id, authorization, steady: interval, interval, expires_at, failures: 0 })
     }
 
     /// What the person types.
@@ -104,7 +121,10 @@ impl Login {
         ];
         let outcome = self.provider.token(&form).await;
         match &outcome {
-            Ok(_) | Err(Error::Refused { .. }) => self.failures = 0,
+            Ok(_) | Err(Error::Refused { .. }) => {
+                self.failures = 0;
+                self.interval = self.steady;
+            }
             Err(_) => self.failures += 1,
         }
         match outcome {
@@ -112,7 +132,8 @@ impl Login {
             Err(error) => match error.code() {
                 Some("authorization_pending") => Ok(Poll::Pending),
                 Some("slow_down") => {
-                    self.interval = slower(self.interval, &error);
+                    self.steady = slower(self.steady, &error);
+                    self.interval = self.steady;
                     Ok(Poll::Pending)
                 }
                 Some("access_denied") => Err(Error::Denied),
@@ -129,9 +150,7 @@ impl Login {
         if self.time_left().is_zero() {
             return Err(Error::Expired);
         }
-        if self.failures > 0 {
-            self.interval = (self.interval * 2).min(LONGEST);
-        }
+        self.interval = backed_off(self.steady, self.failures, fraction());
         Ok(Poll::Pending)
     }
 
@@ -149,5 +168,35 @@ impl Login {
                 return Err(Error::Expired);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEADY: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn the_wait_doubles_up_to_a_minute_and_is_spread() {
+        let full = |failures| backed_off(STEADY, failures, 0.0).as_secs();
+        assert_eq!([0, 1, 2, 3, 4, 9].map(full), [5, 10, 20, 40, 60, 60]);
+        assert_eq!(backed_off(STEADY, 3, 1.0), Duration::from_secs(20));
+        assert_eq!(backed_off(STEADY, 0, 1.0), STEADY, "never less than the server wants");
+        assert!((0..100).map(|_| fraction()).all(|fraction| (0.0..1.0).contains(&fraction)));
+    }
+
+    #[test]
+    fn a_server_that_says_how_slow_is_believed_within_reason() {
+        let said = |interval| Error::Refused {
+            server: String::new(),
+            error: "slow_down".to_owned(),
+            description: String::new(),
+            interval,
+        };
+        assert_eq!(slower(STEADY, &said(None)), Duration::from_secs(10));
+        assert_eq!(slower(STEADY, &said(Some(30))), Duration::from_secs(30));
+        assert_eq!(slower(STEADY, &said(Some(1))), Duration::from_secs(10));
+        assert_eq!(slower(STEADY, &said(Some(86_400))), LONGEST);
     }
 }

@@ -113,7 +113,10 @@ impl Options {
     pub(super) fn with_settings(&self, settings: &str) -> Config {
         let mut config = self.config.clone();
         let timeout = self.statement_timeout.as_millis();
-        let own = format!("-c statement_timeout={timeout} {settings}");
+        // Every statement finds its rows by an index, whatever the values: planning it once is enough,
+        // and compiling it costs more than running it.
+        let planning = "-c plan_cache_mode=force_generic_plan -c jit=off";
+        let own = format!("-c statement_timeout={timeout} {planning} {settings}");
         let options = match config.get_options() {
             Some(given) => format!("{given} {own}"),
             None => own,

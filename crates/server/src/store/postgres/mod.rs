@@ -12,6 +12,7 @@
 
 mod connect;
 mod error;
+mod group;
 mod listen;
 
 use std::collections::HashMap;
@@ -23,11 +24,12 @@ use std::time::Duration;
 use countersign_core::time::Timestamp;
 use deadpool_postgres::{ClientWrapper, Pool};
 use futures_util::future::{join, join_all};
-use tokio_postgres::Statement;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{SimpleQueryMessage, Statement};
 use tokio_util::sync::CancellationToken;
 
 use self::error::{Failure, unavailable};
+use self::group::Group;
 use super::feed::Feed;
 use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
 pub use connect::Options;
@@ -35,6 +37,7 @@ pub use connect::Options;
 /// A commit that the engine refused because of others is tried this often, and a little later each
 /// time.
 const TRIES: u32 = 30;
+const BEGIN_AND_TELL: &str = "BEGIN; SELECT pg_current_xact_id()";
 /// How long the fate of a commit is asked after whose answer was lost.
 const INQUIRY: Duration = Duration::from_secs(5);
 const INQUIRY_PAUSE: Duration = Duration::from_millis(50);
@@ -48,6 +51,7 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     options: Options,
     feed: Arc<Feed>,
+    inserts: Group,
     readers: Vec<Reader>,
     turn: AtomicUsize,
     writers: Pool,
@@ -73,9 +77,11 @@ impl Postgres {
             writers: options.write_pool()?,
             can_tell: OnceLock::new(),
             feed: Arc::default(),
+            inserts: Group::default(),
             options,
         }));
         store.migrate(opening, now).await?;
+        store.0.inserts.start(&store.0);
         Ok(store)
     }
 
@@ -144,6 +150,10 @@ impl Postgres {
     /// Goes on to the end even if nobody waits for it any more: a connection that is dropped in the
     /// middle of a transaction could not be used again.
     pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
+        let batch = match self.0.inserts.take(batch) {
+            Ok(answered) => return answered.await.unwrap_or(Err(StoreError::Closed)),
+            Err(batch) => batch,
+        };
         let inner = self.0.clone();
         let work = tokio::spawn(async move {
             let committed = inner.commit(&batch).await;
@@ -174,6 +184,7 @@ impl Postgres {
     }
 
     pub async fn close(&self) {
+        self.0.inserts.close();
         self.0.writers.close();
         for reader in &self.0.readers {
             reader.pool.close();
@@ -270,18 +281,15 @@ impl Inner {
         }
         let can_tell = self.can_tell(&client).await?;
         // All of it is sent before the first answer is waited for.
-        let start = client.batch_execute("BEGIN");
-        let id = async {
-            if !can_tell {
-                return Ok(None);
-            }
-            let told = client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
-            told.try_get::<_, String>(0).map(Some)
-        };
+        let start = client.simple_query(if can_tell { BEGIN_AND_TELL } else { "BEGIN" });
         let runs = batch.iter().zip(&prepared).map(|(stmt, prepared)| execute(&client, stmt, prepared));
         let runs = join_all(runs);
-        let (begun, (ran, id)) = join(start, join(runs, id)).await;
-        begun.map_err(|error| Failure::before(&error))?;
+        let (begun, ran) = join(start, runs).await;
+        let begun = begun.map_err(|error| Failure::before(&error))?;
+        let id = begun.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
         let mut total = 0;
         let mut outcome = Ok(());
         for (stmt, ran) in batch.iter().zip(ran) {
@@ -296,13 +304,10 @@ impl Inner {
             }
         }
         match outcome {
-            Ok(()) => {
-                let id = id.map_err(|error| Failure::before(&error))?;
-                match client.batch_execute("COMMIT").await {
-                    Ok(()) => Ok(Committed::Done { changed: total }),
-                    Err(error) => Err(Failure::at_commit(&error, id, total)),
-                }
-            }
+            Ok(()) => match client.batch_execute("COMMIT").await {
+                Ok(()) => Ok(Committed::Done { changed: total }),
+                Err(error) => Err(Failure::at_commit(&error, id, total)),
+            },
             Err(failure) => {
                 let rolled_back = client.batch_execute("ROLLBACK").await;
                 match failure {
