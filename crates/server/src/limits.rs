@@ -63,15 +63,18 @@ pub async fn count(
 
 /// The attempt was right: it does not count. Its neighbours do.
 pub async fn give_back(store: &Store, counted: Counted) -> Result<()> {
-    for (bucket, rule, until) in counted.0 {
-        for _ in 0..RETRIES {
-            let old = attempts::read(store, &bucket).await?;
-            let Some(old) = old.filter(|tally| tally.until == until) else { break };
-            let new = old.given_back();
-            let replace = attempts::replace(&bucket, Some(old), new, rule.forget_at(new));
-            if store.commit(vec![replace]).await?.is_done() {
-                break;
+    for _ in 0..RETRIES {
+        let mut batch = Vec::new();
+        for (bucket, rule, until) in &counted.0 {
+            let old = attempts::read(store, bucket).await?;
+            // Another window has begun since: there it does not count.
+            if let Some(old) = old.filter(|tally| tally.until == *until) {
+                let new = old.given_back();
+                batch.push(attempts::replace(bucket, Some(old), new, rule.forget_at(new)));
             }
+        }
+        if batch.is_empty() || store.commit(batch).await?.is_done() {
+            break;
         }
     }
     Ok(())
