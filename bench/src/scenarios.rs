@@ -216,7 +216,8 @@ struct Subject {
     name: &'static str,
     server: Server,
     session: Session,
-    polls: Arc<Vec<Vec<u8>>>,
+    /// They go on where they were: starting anew would poll some grants too soon.
+    polls: Vec<Fixed>,
     introspections: Arc<Vec<Vec<u8>>>,
     refresh: Vec<String>,
     installation: Installation,
@@ -254,7 +255,7 @@ async fn prepare(
     let introspections = logins.iter().flat_map(|login| &login.access).map(introspect).collect();
     let refresh = logins.iter().flat_map(|login| login.refresh.clone()).collect();
     let polls = Arc::new(fill(&server, options.pending).await?);
-    warm(&server, &polls).await?;
+    let polls = warm(&server, polls.len(), Fixed::many(&polls, CONNECTIONS, 400, "\"error\"")).await?;
     Ok(Subject {
         name,
         server,
@@ -280,14 +281,14 @@ async fn fill(server: &Server, wanted: usize) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 /// Polls every grant once: a device polls some hundred times, and its first poll costs more.
-async fn warm(server: &Server, polls: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<()> {
+async fn warm(server: &Server, grants: usize, mut scripts: Vec<Fixed>) -> anyhow::Result<Vec<Fixed>> {
     let mut polled = 0;
-    while polled < polls.len() {
-        let scripts = Fixed::many(polls, CONNECTIONS, 400, "\"error\"");
-        let (measured, _) = load(&server.address, scripts, Pace::Closed, Duration::from_secs(5)).await?;
+    while polled < grants {
+        let (measured, back) = load(&server.address, scripts, Pace::Closed, Duration::from_secs(5)).await?;
         polled += usize::try_from(measured.count)?;
+        scripts = back;
     }
-    Ok(())
+    Ok(scripts)
 }
 
 /// Measures one scenario on one server, and what it cost the processor.
@@ -351,12 +352,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let half = Pace::Open(found.per_second / 2.0);
             let (steady, _) = sample(&floor, polls(&floor_polls), half, length).await?;
             table.add(STEADY, "floor", STEADY, steady);
-            for subject in &subjects {
-                let (found, _) = sample(&subject.server, polls(&subject.polls), Pace::Closed, length).await?;
+            for subject in &mut subjects {
+                let mut scripts = std::mem::take(&mut subject.polls);
+                scripts.iter_mut().for_each(|script| script.words = "authorization_pending");
+                let (found, scripts) = sample(&subject.server, scripts, Pace::Closed, length).await?;
                 table.add(POLL, subject.name, POLL, found);
                 let half = Pace::Open(found.per_second / 2.0);
-                let (steady, _) = sample(&subject.server, polls(&subject.polls), half, length).await?;
+                let (steady, scripts) = sample(&subject.server, scripts, half, length).await?;
                 table.add(STEADY, subject.name, STEADY, steady);
+                subject.polls = scripts;
             }
         }
         for subject in &mut subjects {
@@ -415,21 +419,16 @@ async fn million(options: &Options) -> anyhow::Result<()> {
     let few = Options { binary: options.binary.clone(), only: String::new(), pending: 1_000, ..*options };
     let subject = prepare("SQLite", &few, None).await?;
     let length = Duration::from_secs(options.seconds);
-    let scripts = |polls| Fixed::many(polls, CONNECTIONS, 400, "\"error\"");
-    let (with_few, _) = sample(&subject.server, scripts(&subject.polls), Pace::Closed, length).await?;
+    let (with_few, _) = sample(&subject.server, subject.polls, Pace::Closed, length).await?;
     let polls = Arc::new(fill(&subject.server, 1_000_000).await?);
     // Start anew, so that what asking for them needed is not counted.
     drop(subject.server);
     let (server, _) = subject.installation.start()?;
     let before = server.resident_kib();
-    let mut polled = 0;
-    while polled < polls.len() {
-        let (measured, _) =
-            load(&server.address, scripts(&polls), Pace::Closed, Duration::from_secs(5)).await?;
-        polled += usize::try_from(measured.count)?;
-    }
+    let scripts = Fixed::many(&polls, CONNECTIONS, 400, "\"error\"");
+    let scripts = warm(&server, polls.len(), scripts).await?;
     let each = (server.resident_kib() - before) * 1024 / 1_000_000;
-    let (with_many, _) = sample(&server, scripts(&polls), Pace::Closed, length).await?;
+    let (with_many, _) = sample(&server, scripts, Pace::Closed, length).await?;
     println!(
         "a million pending grants: {each} bytes resident each once polled; CPU of a poll {:.1} µs against {:.1} µs with a thousand ({:.2}×)",
         with_many.cpu_micros,
