@@ -354,7 +354,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             table.add(STEADY, "floor", STEADY, steady);
             for subject in &mut subjects {
                 let mut scripts = std::mem::take(&mut subject.polls);
-                scripts.iter_mut().for_each(|script| script.words = "authorization_pending");
+                for script in &mut scripts {
+                    script.words = "authorization_pending";
+                }
                 let (found, scripts) = sample(&subject.server, scripts, Pace::Closed, length).await?;
                 table.add(POLL, subject.name, POLL, found);
                 let half = Pace::Open(found.per_second / 2.0);
