@@ -319,11 +319,11 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
                 let shown = |device: &devices::Device| {
                     json!({
                         "id": device.id.to_string(),
-                        "door": device.door,
+                        "door": device.door.name(),
                         "user": device.user,
                         "client": device.client,
                         "name": device.name,
-                        "scopes": device.scopes,
+                        "scopes": device.scopes.iter().collect::<Vec<_>>(),
                         "created_at": time(device.created_at),
                         "last_used": device.last_used.map(time),
                         "status": device.status.name(),
@@ -334,9 +334,9 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
             let row = |device: &devices::Device| {
                 vec![
                     device.id.to_string(),
-                    device.door.to_owned(),
+                    device.door.name().to_owned(),
                     device.user.clone(),
-                    device.client.clone(),
+                    device.client.clone().unwrap_or_else(|| "-".to_owned()),
                     device.name.clone(),
                     device.status.name().to_owned(),
                     time(device.created_at),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use countersign_core::client::{AuthMethod, CLI_CLIENT, ClientId, GrantType, SigningAlg, TokenFormat};
-use countersign_core::id::FamilyId;
+use countersign_core::id::DeviceId;
 use countersign_core::time::Span;
 use countersign_server::flow::clients::Field;
 
@@ -336,7 +336,7 @@ pub enum DeviceCommand {
         json: bool,
     },
     /// Disconnects one
-    Revoke { id: FamilyId },
+    Revoke { id: DeviceId },
 }
 
 #[derive(Debug, Subcommand)]

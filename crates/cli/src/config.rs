@@ -36,10 +36,8 @@ pub fn sources(global: &Global, flags: &[(&str, &Option<String>)]) -> Outcome<So
         let hint = "write it as --set key=value, such as --set device.code_ttl=5m";
         let (key, value) =
             pair.split_once('=').ok_or_else(|| usage(format!("--set {pair}: no `=`"), hint))?;
-        match serde_json::from_str::<Vec<String>>(value) {
-            Ok(items) => sources.put(key, Value::Many(items), "--set"),
-            Err(_) => sources.put(key, Value::One(value.to_owned()), "--set"),
-        }
+        let value = Value::list(value).unwrap_or_else(|| Value::One(value.to_owned()));
+        sources.put(key, value, "--set");
     }
     Ok(sources)
 }

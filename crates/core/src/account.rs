@@ -22,6 +22,15 @@ impl Username {
     }
 }
 
+impl Username {
+    /// A name for somebody whose own name will not do.
+    pub fn of_digest(digest: &Digest) -> Self {
+        let hex =
+            digest.as_bytes().iter().take(10).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        Self(format!("user-{hex}"))
+    }
+}
+
 impl FromStr for Username {
     type Err = BadUsername;
 

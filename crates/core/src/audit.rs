@@ -1,7 +1,7 @@
 //! The audit trail: one row per thing that somebody might have to answer for.
 
 use crate::client::ClientId;
-use crate::id::{AccountId, AuditId, FamilyId, GrantId};
+use crate::id::{AccountId, AuditId, DeviceId, GrantId};
 use crate::time::Timestamp;
 
 macro_rules! actions {
@@ -42,6 +42,12 @@ actions! {
     ClientSecretRotated = "client.secret_rotated",
     ClientRemoved = "client.removed",
     KeyRotated = "key.rotated",
+    ReverseCodeMade = "reverse_code.made",
+    ReverseCodeWrong = "reverse_code.wrong",
+    ApiKeyMade = "api_key.made",
+    ApiKeyRotated = "api_key.rotated",
+    ApiKeyRevoked = "api_key.revoked",
+    ApiKeyReported = "api_key.reported",
 }
 
 /// One row. Codes, tokens and passwords never stand in `detail`.
@@ -53,7 +59,7 @@ pub struct Event {
     pub account: Option<AccountId>,
     pub client: Option<ClientId>,
     pub grant: Option<GrantId>,
-    pub family: Option<FamilyId>,
+    pub device: Option<DeviceId>,
     pub address: Option<String>,
     pub detail: Option<String>,
 }
@@ -67,7 +73,7 @@ impl Event {
             account: None,
             client: None,
             grant: None,
-            family: None,
+            device: None,
             address: None,
             detail: None,
         }

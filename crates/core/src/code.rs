@@ -60,19 +60,9 @@ impl CodeStyle {
         }
     }
 
-    /// Draws a code without bias: bytes that would favour some symbols are thrown away. `None` if
-    /// `random` ran out, which with 64 bytes happens less than once in 10²⁰ draws.
+    /// Draws a code. `None` if `random` ran out, which with 64 bytes happens less than once in 10²⁰ draws.
     pub fn draw(self, random: &[u8]) -> Option<UserCode> {
-        let alphabet = self.alphabet();
-        let fair = 256 - 256 % alphabet.len();
-        let symbols: String = random
-            .iter()
-            .filter(|byte| usize::from(**byte) < fair)
-            .filter_map(|byte| alphabet.get(usize::from(*byte) % alphabet.len()))
-            .take(self.length())
-            .map(|symbol| char::from(*symbol))
-            .collect();
-        (symbols.len() == self.length()).then_some(UserCode(symbols))
+        draw(self.alphabet(), self.length(), random)
     }
 
     /// The code as people should see it, in groups.
@@ -86,6 +76,29 @@ impl CodeStyle {
         }
         shown
     }
+}
+
+/// How many symbols a code has that goes the other way: a person reads it in the browser and types it
+/// into a command line.
+pub const REVERSE_LENGTH: std::ops::RangeInclusive<usize> = 6..=12;
+
+/// Draws a reverse code, of the symbols of [`CodeStyle::Unambiguous8`].
+pub fn draw_reverse(length: usize, random: &[u8]) -> Option<UserCode> {
+    draw(CodeStyle::Unambiguous8.alphabet(), length, random)
+}
+
+/// Draws without bias: bytes that would favour some symbols are thrown away. `None` if `random` ran
+/// out, which with 64 bytes happens less than once in 10²⁰ draws.
+fn draw(alphabet: &[u8], length: usize, random: &[u8]) -> Option<UserCode> {
+    let fair = 256 - 256 % alphabet.len();
+    let symbols: String = random
+        .iter()
+        .filter(|byte| usize::from(**byte) < fair)
+        .filter_map(|byte| alphabet.get(usize::from(*byte) % alphabet.len()))
+        .take(length)
+        .map(|symbol| char::from(*symbol))
+        .collect();
+    (symbols.len() == length).then_some(UserCode(symbols))
 }
 
 /// A user code in its bare form: upper-case, no dashes. `Debug` does not show it.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::account::SignIn;
 use crate::client::ClientId;
 use crate::grant::Origin;
-use crate::id::{AccountId, FamilyId, GrantId};
+use crate::id::{AccountId, DeviceId, GrantId};
 use crate::scope::Scopes;
 use crate::time::Timestamp;
 
 /// One connected device of the OAuth door, as it stands in the inventory.
 #[derive(Clone, Debug)]
 pub struct Family {
-    pub id: FamilyId,
+    pub id: DeviceId,
     pub account: AccountId,
     pub client: ClientId,
     pub grant: GrantId,
@@ -39,7 +39,7 @@ impl Family {
 /// One refresh token of a family.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshToken {
-    pub family: FamilyId,
+    pub family: DeviceId,
     pub expires_at: Timestamp,
     pub spent_at: Option<Timestamp>,
     /// Whether the line has gone on without it: a token that came of spending this one was spent, or
@@ -98,7 +98,7 @@ mod tests {
 
     fn family() -> Family {
         Family {
-            id: FamilyId::new(NOW, [1; 10]),
+            id: DeviceId::new(NOW, [1; 10]),
             account: AccountId::new(NOW, [2; 10]),
             client: "tv".parse().unwrap(),
             grant: GrantId::new(NOW, [3; 10]),

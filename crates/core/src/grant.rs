@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::SignIn;
 use crate::client::ClientId;
-use crate::id::{AccountId, FamilyId, GrantId};
+use crate::id::{AccountId, DeviceId, GrantId};
 use crate::pace;
 use crate::scope::Scopes;
 use crate::time::Timestamp;
@@ -26,6 +26,28 @@ use crate::time::Timestamp;
 pub enum Ask {
     /// The OAuth door: access, refresh and ID token.
     Tokens(TokensAsk),
+    /// The CLI door: an API key.
+    Key(KeyAsk),
+}
+
+/// What an API key is asked for with.
+#[derive(Clone, Debug)]
+pub struct KeyAsk {
+    pub way: Way,
+    /// The client that says so, if it says so; then it limits the scopes.
+    pub client: Option<ClientId>,
+    /// Of the key to be. Whoever asks chooses it.
+    pub name: String,
+    pub scopes: Scopes,
+}
+
+/// Who shows the code, and who types it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The command line shows it, a person types it and approves.
+    Forward,
+    /// A person has it shown, which approves it from birth, and types it into the command line.
+    Reverse,
 }
 
 #[derive(Clone, Debug)]
@@ -85,7 +107,7 @@ pub enum State {
     Pending,
     Approved(Approval),
     Denied { at: Timestamp },
-    Redeemed { approval: Approval, at: Timestamp, family: FamilyId },
+    Redeemed { approval: Approval, at: Timestamp, device: DeviceId },
 }
 
 /// A person's yes.
@@ -131,9 +153,17 @@ impl Grant {
         now >= self.expires_at
     }
 
-    pub fn client(&self) -> &ClientId {
+    pub const fn client(&self) -> Option<&ClientId> {
         match &self.ask {
-            Ask::Tokens(ask) => &ask.client,
+            Ask::Tokens(ask) => Some(&ask.client),
+            Ask::Key(ask) => ask.client.as_ref(),
+        }
+    }
+
+    pub const fn scopes(&self) -> &Scopes {
+        match &self.ask {
+            Ask::Tokens(ask) => &ask.scopes,
+            Ask::Key(ask) => &ask.scopes,
         }
     }
 
@@ -155,7 +185,7 @@ impl Grant {
     /// Whether this sign-in is fresh enough for what was asked (OIDC Core §3.1.2.1): one that came
     /// after the question always is, or `max_age=0` could never be met.
     pub fn accepts(&self, sign_in: &SignIn, now: Timestamp) -> bool {
-        let Ask::Tokens(ask) = &self.ask;
+        let Ask::Tokens(ask) = &self.ask else { return true };
         let young = |max_age: u32| now.since(sign_in.at) <= Duration::from_secs(u64::from(max_age));
         sign_in.at >= self.asked_at || (!ask.options.prompt_login && ask.options.max_age.is_none_or(young))
     }
@@ -186,7 +216,7 @@ impl Grant {
         Ok(self)
     }
 
-    /// *This wasn't me*, before the device collected. Afterwards the family must end instead.
+    /// *This wasn't me*, before the device collected. Afterwards what it got must end instead.
     pub fn undo(mut self, at: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             State::Approved(_) => {
@@ -199,11 +229,11 @@ impl Grant {
     }
 
     /// Step 5: the device collects.
-    pub fn redeem(mut self, family: FamilyId, at: Timestamp) -> Result<Self, Refusal> {
+    pub fn redeem(mut self, device: DeviceId, at: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             State::Approved(_) if at >= self.expires_at => Err(Refusal::Expired),
             State::Approved(approval) => {
-                self.state = State::Redeemed { approval, at, family };
+                self.state = State::Redeemed { approval, at, device };
                 Ok(self)
             }
             State::Pending | State::Denied { .. } => Err(Refusal::NotApproved),
@@ -325,7 +355,7 @@ mod tests {
                     Event::Approve => grant.clone().approve(approval(now)).ok().inspect(|_| approved += 1),
                     Event::Deny => grant.clone().deny(now).ok().inspect(|_| ended = true),
                     Event::Undo => grant.clone().undo(now).ok().inspect(|_| ended = true),
-                    Event::Redeem => grant.clone().redeem(FamilyId::new(now, [3; 10]), now).ok().inspect(|_| redeemed += 1),
+                    Event::Redeem => grant.clone().redeem(DeviceId::new(now, [3; 10]), now).ok().inspect(|_| redeemed += 1),
                 };
                 if let Some(next) = next {
                     let allowed = matches!(

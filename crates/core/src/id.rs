@@ -64,8 +64,9 @@ ids! {
     AccountId,
     /// One question of one device.
     GrantId,
-    /// Everything that came of one redeemed grant: the `sid` of its tokens.
-    FamilyId,
+    /// One line of the inventory: everything that came of one approval. The `sid` of its tokens, or the
+    /// id of its API key.
+    DeviceId,
     /// One issued access token; its `jti`.
     TokenId,
     /// One row of the audit trail.

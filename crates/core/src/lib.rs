@@ -18,6 +18,7 @@ pub mod code;
 pub mod family;
 pub mod grant;
 pub mod id;
+pub mod key;
 pub mod limit;
 pub mod pace;
 pub mod scope;

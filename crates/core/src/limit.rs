@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 pub struct Rule {
     pub attempts: u32,
     pub window: Duration,
+    /// Whether the wait doubles each time that a window was used up. One that many share must not grow:
+    /// a few could lock out everybody.
+    pub grows: bool,
 }
 
 /// The wait doubles this many times at most.
@@ -52,7 +55,8 @@ impl Rule {
 
     /// When the window and, if it was used up, the wait after it are over.
     fn end(self, tally: Tally) -> Timestamp {
-        let windows = if self.is_full(tally) { (1 << tally.strikes.min(MAX_DOUBLINGS)) - 1 } else { 0 };
+        let grown = self.grows && self.is_full(tally);
+        let windows = if grown { (1 << tally.strikes.min(MAX_DOUBLINGS)) - 1 } else { 0 };
         tally.until + self.window * windows
     }
 
@@ -75,7 +79,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const RULE: Rule = Rule { attempts: 10, window: Duration::from_mins(10) };
+    const RULE: Rule = Rule { attempts: 10, window: Duration::from_mins(10), grows: true };
 
     fn minute(minute: i64) -> Timestamp {
         Timestamp::from_secs(minute * 60)
@@ -96,6 +100,19 @@ mod tests {
         assert_eq!(RULE.attempt(Some(second), minute(10)), Err(Duration::from_mins(20)));
         let third = use_up(Some(second), minute(30));
         assert_eq!(RULE.attempt(Some(third), minute(30)), Err(Duration::from_mins(40)));
+    }
+
+    #[test]
+    fn a_wait_that_many_share_does_not_grow() {
+        let shared = Rule { grows: false, ..RULE };
+        let mut tally = None;
+        for window in 0..5 {
+            let now = minute(window * 10);
+            while let Ok(next) = shared.attempt(tally, now) {
+                tally = Some(next);
+            }
+            assert_eq!(shared.attempt(tally, now), Err(Duration::from_mins(10)));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 /// What a client may ask for when it was registered without scopes of its own.
 pub const STANDARD: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// Lets an access token approve, make, list and revoke in its owner's name at the CLI door.
+pub const DEVICES: &str = "devices";
 /// Lets an access token introspect other tokens.
 pub const INTROSPECT: &str = "introspect";
 

@@ -135,8 +135,7 @@ impl TokenKind {
     /// Makes a token: prefix, 43 base62 characters of 256 random bits, 6 of their CRC-32.
     pub fn mint(self, entropy: &Entropy) -> Plain {
         let body = base62(entropy, 43);
-        let crc = base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), 6);
-        Plain::new(format!("{}{body}{crc}", self.prefix()))
+        Plain::new(format!("{}{body}{}", self.prefix(), checksum(&body)))
     }
 
     /// Which kind `text` is, if it is one at all: junk is refused before the database is asked.
@@ -145,15 +144,19 @@ impl TokenKind {
             .into_iter()
             .find_map(|kind| text.strip_prefix(kind.prefix()).map(|rest| (kind, rest)))?;
         let (body, crc) = rest.split_at_checked(43)?;
-        let right = base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), 6);
-        (crc == right).then_some(kind)
+        (crc == checksum(body)).then_some(kind)
     }
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// The CRC-32 of a token's random part, as six symbols.
+pub(crate) fn checksum(body: &str) -> String {
+    base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), 6)
+}
+
 /// `bytes` as one big-endian number in base 62, padded with `0` to `width`.
-fn base62(bytes: &[u8], width: usize) -> String {
+pub(crate) fn base62(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();
     let mut symbols = Vec::with_capacity(width);
     while symbols.len() < width {

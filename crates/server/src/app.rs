@@ -8,6 +8,7 @@ use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
+use crate::issuers::Issuers;
 use crate::limits::PerMinute;
 use crate::password::{Hasher, PasswordError};
 use crate::remembered::{Clients, Pending};
@@ -30,6 +31,7 @@ pub struct App {
     pub metrics: Metrics,
     pub pending: Arc<Pending>,
     pub clients: Arc<Clients>,
+    pub issuers: Issuers,
     pub codes_per_address: PerMinute,
     pub codes_per_client: PerMinute,
 }
@@ -51,6 +53,8 @@ pub enum Fault {
     DataDir { path: String, why: String },
     #[error("{0}")]
     Page(String),
+    #[error("cannot make an HTTP client: {0}")]
+    Http(String),
 }
 
 impl Fault {
@@ -111,8 +115,10 @@ impl App {
                 signer.hear(event);
             });
         }
+        let issuers = Issuers::new(&config.cli.trusted_issuers).map_err(Fault::Http)?;
         Ok(Self {
             signer,
+            issuers,
             hasher: Hasher::new(config.password_workers),
             metrics: Metrics::default(),
             pending,

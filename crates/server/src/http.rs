@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use countersign_core::grant::Origin;
 use countersign_core::id::RequestId;
+use countersign_core::secret::Plain;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 
@@ -39,8 +40,8 @@ pub enum BadForm {
     TooSlow,
     #[error("the body broke off")]
     Broken,
-    #[error("the content type must be application/x-www-form-urlencoded")]
-    ContentType,
+    #[error("the content type must be {0}")]
+    ContentType(&'static str),
     #[error("the form is not valid UTF-8 without NUL")]
     Encoding,
     #[error("the parameter `{0}` is repeated")]
@@ -64,20 +65,15 @@ const REPEATABLE: &str = "resource";
 impl Form {
     /// Reads the body of a request as a form.
     pub async fn read(request: Request) -> Result<(Parts, Self), (Parts, BadForm)> {
-        let (parts, body) = request.into_parts();
-        let form = async {
-            // What is announced as too large is not waited for.
-            if declared(&parts.headers) > BODY_BYTES {
-                return Err(BadForm::TooLarge);
-            }
-            let bytes = read_body(body).await?;
+        let (parts, bytes) = bytes(request).await;
+        let form = bytes.and_then(|bytes| {
             if !bytes.is_empty() && !is_form(&parts.headers) {
-                return Err(BadForm::ContentType);
+                return Err(BadForm::ContentType(FORM));
             }
             let text = std::str::from_utf8(&bytes).map_err(|_| BadForm::Encoding)?;
             Self::parse(text)
-        };
-        match form.await {
+        });
+        match form {
             Ok(form) => Ok((parts, form)),
             Err(bad) => Err((parts, bad)),
         }
@@ -121,12 +117,45 @@ fn declared(headers: &HeaderMap) -> usize {
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 fn is_form(headers: &HeaderMap) -> bool {
-    let Some(Ok(content_type)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
-        return false;
-    };
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    content_type(headers).is_some_and(|essence| essence.eq_ignore_ascii_case(FORM))
+}
+
+/// The content type of a request, without its parameters.
+pub fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim())
+}
+
+/// The body of a request, within bounds of size and time.
+pub async fn bytes(request: Request) -> (Parts, Result<Bytes, BadForm>) {
+    let (parts, body) = request.into_parts();
+    // What is announced as too large is not waited for.
+    let bytes =
+        if declared(&parts.headers) > BODY_BYTES { Err(BadForm::TooLarge) } else { read_body(body).await };
+    (parts, bytes)
+}
+
+/// The `Authorization` header came more than once.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeated;
+
+pub fn authorization(headers: &HeaderMap) -> Result<Option<String>, Repeated> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => Ok(Some(value.to_str().unwrap_or_default().to_owned())),
+        (Some(_), Some(_)) => Err(Repeated),
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1).
+pub fn bearer(credentials: &str) -> Option<Plain> {
+    let (scheme, token) = credentials.split_once(' ').unwrap_or((credentials, ""));
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Plain::new(token.to_owned()))
 }
 
 async fn read_body(body: Body) -> Result<Bytes, BadForm> {

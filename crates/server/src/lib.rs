@@ -4,10 +4,13 @@
 //! prints the outcome; a flow is the use case; `core` decides; `store` remembers. Doors import
 //! neither each other nor the store. `docs/architecture.md` has the drawing.
 
+mod api;
 pub mod app;
 pub mod config;
+mod cookie;
 pub mod flow;
 mod http;
+mod issuers;
 mod limits;
 pub mod logging;
 mod oauth;

@@ -159,7 +159,7 @@ mod tests {
         let now = Timestamp::from_secs(1_000);
         let store = crate::store::Sqlite::open(&folder.path().join("x.db"), Opening::Create, now).unwrap();
         let store = std::sync::Arc::new(Store::Sqlite(store));
-        let rule = Rule { attempts: 10, window: Duration::from_mins(10) };
+        let rule = Rule { attempts: 10, window: Duration::from_mins(10), grows: true };
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..64 {
             let store = store.clone();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_core::client::{Client, ClientId};
-use countersign_core::grant::{Grant, Poll};
+use countersign_core::grant::{Ask, Grant, Poll, Way};
 use countersign_core::id::GrantId;
 use countersign_core::pace;
 use countersign_core::secret::Digest;
@@ -29,7 +29,8 @@ struct Grants {
     by_code: HashMap<[u8; 32], Polled>,
     /// Somebody decided about these since the last sweep.
     decided: HashSet<GrantId>,
-    /// Changes with every event, so that what was read before one is known for old.
+    /// Changes whenever something is heard that is not kept in `decided`, so that what was read before
+    /// is known for old.
     round: u64,
     /// What was read before this round is not certain.
     certain_from: u64,
@@ -42,11 +43,47 @@ impl Default for Grants {
     }
 }
 
+/// Who polls.
+#[derive(Clone, Copy, Debug)]
+pub enum Asker<'a> {
+    /// At the OAuth door.
+    Client(&'a Arc<Client>),
+    /// At the CLI door, where whoever has the code is who asked.
+    CommandLine,
+}
+
+impl Asker<'_> {
+    /// Whether what is asked for is theirs to collect.
+    pub fn may_poll(self, ask: &Ask) -> bool {
+        match (self, ask) {
+            (Self::Client(client), Ask::Tokens(ask)) => client.id == ask.client,
+            (Self::CommandLine, Ask::Key(ask)) => ask.way == Way::Forward,
+            (Self::Client(_), Ask::Key(_)) | (Self::CommandLine, Ask::Tokens(_)) => false,
+        }
+    }
+
+    fn client(self) -> Option<Arc<Client>> {
+        match self {
+            Self::Client(client) => Some(client.clone()),
+            Self::CommandLine => None,
+        }
+    }
+
+    fn is(self, known: Option<&Arc<Client>>) -> bool {
+        match (self, known) {
+            (Self::Client(client), Some(known)) => client.id == known.id,
+            (Self::CommandLine, None) => true,
+            (Self::Client(_), None) | (Self::CommandLine, Some(_)) => false,
+        }
+    }
+}
+
 /// Kept small: there may be millions.
 #[derive(Clone, Debug)]
 struct Polled {
     grant: GrantId,
-    client: Arc<Client>,
+    /// Of the OAuth door; none at the CLI door.
+    client: Option<Arc<Client>>,
     expires_at: Timestamp,
     last: Timestamp,
     /// When it was found pending.
@@ -70,12 +107,12 @@ impl Pending {
     }
 
     /// What a poll hears, if it is certain that nobody has decided yet.
-    pub fn poll(&self, code: &Digest, client: &ClientId, now: Timestamp) -> Option<Poll> {
+    pub fn poll(&self, code: &Digest, asker: Asker<'_>, now: Timestamp) -> Option<Poll> {
         let mut grants = self.lock();
         let Grants { by_code, decided, certain_from, .. } = &mut *grants;
         let polled = by_code.get_mut(code.as_bytes())?;
         let certain = polled.round >= *certain_from && !decided.contains(&polled.grant);
-        if !certain || now >= polled.expires_at || polled.client.id != *client {
+        if !certain || now >= polled.expires_at || !asker.is(polled.client.as_ref()) {
             return None;
         }
         let interval = polled.interval();
@@ -97,7 +134,7 @@ impl Pending {
         &self,
         code: &Digest,
         grant: &Grant,
-        client: &Arc<Client>,
+        asker: Asker<'_>,
         round: Round,
         now: Timestamp,
     ) -> Poll {
@@ -108,11 +145,15 @@ impl Pending {
             Poll::Wait if known.is_some() || grants.by_code.len() < GRANTS => {
                 let polled = Polled {
                     grant: grant.id,
-                    client: client.clone(),
+                    client: asker.client(),
                     expires_at: grant.expires_at,
                     last: now,
-                    // Something was heard meanwhile: perhaps of this very grant.
-                    round: if grants.round == round.0 { round.0 } else { 0 },
+                    // What was heard meanwhile may be of this very grant.
+                    round: if grants.round == round.0 && !grants.decided.contains(&grant.id) {
+                        round.0
+                    } else {
+                        0
+                    },
                     interval_millis: u32::try_from(grant.interval.as_millis()).unwrap_or(u32::MAX),
                 };
                 grants.by_code.insert(*code.as_bytes(), polled);
@@ -127,18 +168,22 @@ impl Pending {
 
     pub fn hear(&self, event: &Event) {
         let mut grants = self.lock();
-        grants.round += 1;
         match event {
             Event::Grant(id) => {
                 grants.decided.insert(*id);
             }
-            Event::Client(_) | Event::Missed => grants.certain_from = grants.round,
+            Event::Client(_) | Event::Missed => {
+                grants.round += 1;
+                grants.certain_from = grants.round;
+            }
             Event::Keys => {}
         }
     }
 
     pub fn sweep(&self, now: Timestamp) {
         let mut grants = self.lock();
+        // What is being read at this moment may be of one of them.
+        grants.round += 1;
         let decided = std::mem::take(&mut grants.decided);
         grants.by_code.retain(|_, polled| {
             if decided.contains(&polled.grant) {
@@ -186,12 +231,15 @@ impl Clients {
 
     pub fn hear(&self, event: &Event) {
         let mut known = self.lock();
-        known.round += 1;
         match event {
             Event::Client(id) => {
+                known.round += 1;
                 known.by_id.remove(id);
             }
-            Event::Missed => known.by_id.clear(),
+            Event::Missed => {
+                known.round += 1;
+                known.by_id.clear();
+            }
             Event::Grant(_) | Event::Keys => {}
         }
     }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use countersign_core::id::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::http::{ClientAddress, RequestIdOf};
-use crate::{oauth, origin, pages};
+use crate::{api, oauth, origin, pages};
 
 /// What a caller must bring. A test holds every route against an attempt without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,10 @@ pub enum Access {
     Person,
     /// Both.
     PersonsForm,
+    /// A signed-in person, by session, token of ours or token of a trusted issuer.
+    Caller,
+    /// A credential of any door.
+    Credential,
 }
 
 pub struct Endpoint {
@@ -56,9 +61,10 @@ fn endpoint(method: Method, path: &str, access: Access, handler: MethodRouter<Ar
 /// The routes of the public listener, below the public URL's path.
 #[rustfmt::skip]
 pub fn table(verification_path: &str) -> Vec<Endpoint> {
-    use Access::{Bearer, Client, ClientOrBearer, Form, Person, PersonsForm, Public};
+    use Access::{Bearer, Caller, Client, ClientOrBearer, Credential, Form, Person, PersonsForm, Public};
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
+    const DELETE: Method = Method::DELETE;
     vec![
         endpoint(GET,  "/.well-known/openid-configuration",       Public,         get(oauth::metadata::discovery)),
         endpoint(GET,  "/.well-known/oauth-authorization-server", Public,         get(oauth::metadata::discovery)),
@@ -70,6 +76,21 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(POST, "/oauth2/v1/revoke",                       Client,         post(oauth::revoke)),
         endpoint(GET,  "/oauth2/v1/userinfo",                     Bearer,         get(oauth::userinfo)),
         endpoint(POST, "/oauth2/v1/userinfo",                     Bearer,         post(oauth::userinfo)),
+        endpoint(POST, "/v1/auth/device",                         Public,         post(api::device)),
+        endpoint(POST, "/v1/auth/device/token",                   Public,         post(api::token)),
+        endpoint(POST, "/v1/auth/device/authorize",               Caller,         post(api::authorize)),
+        endpoint(POST, "/v1/auth/dashboard-code",                 Caller,         post(api::dashboard_code)),
+        endpoint(POST, "/v1/auth/cli-verify",                     Public,         post(api::verify)),
+        endpoint(GET,  "/v1/auth/devices",                        Credential,     get(api::list_keys_as_devices)),
+        endpoint(DELETE, "/v1/auth/devices/{id}",                 Credential,     delete(api::revoke_key_as_device)),
+        endpoint(GET,  "/v1/auth/me",                             Credential,     get(api::me)),
+        endpoint(GET,  "/v1/auth/api-keys",                       Credential,     get(api::list_keys)),
+        endpoint(POST, "/v1/auth/api-keys",                       Caller,         post(api::create_key)),
+        endpoint(DELETE, "/v1/auth/api-keys/{id}",                Credential,     delete(api::revoke_key)),
+        endpoint(POST, "/v1/auth/api-keys/{id}/rotate",           Caller,         post(api::rotate_key)),
+        endpoint(POST, "/v1/auth/api-keys/report",                Public,         post(api::report_key)),
+        endpoint(GET,  "/v1/devices",                             Caller,         get(api::list_devices)),
+        endpoint(DELETE, "/v1/devices/{id}",                      Caller,         delete(api::revoke_device)),
         endpoint(GET,  "/",                                       Public,         get(pages::home)),
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),
@@ -80,6 +101,7 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(POST, verification_path,                         PersonsForm,    post(pages::enter)),
         endpoint(GET,  "/account",                                Person,         get(pages::account)),
         endpoint(POST, "/account",                                PersonsForm,    post(pages::revoke)),
+        endpoint(GET,  "/account/connect/{id}",                   Person,         get(pages::connecting)),
     ]
 }
 
@@ -103,10 +125,24 @@ pub fn router(app: Arc<App>) -> Router {
         tracing::error!("a handler panicked");
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here.").into_response()
     });
-    all.fallback(pages::missing)
-        .layer(caught)
-        .layer(from_fn_with_state(app.clone(), surround))
-        .with_state(app)
+    let (apis, methods) = (format!("{base}/v1/"), format!("{base}/v1/"));
+    all.fallback(async move |State(app): State<Arc<App>>, parts: Parts| {
+        if parts.uri.path().starts_with(&apis) {
+            api::missing()
+        } else {
+            pages::missing(State(app), parts).await
+        }
+    })
+    .method_not_allowed_fallback(async move |parts: Parts| {
+        if parts.uri.path().starts_with(&methods) {
+            api::method_not_allowed()
+        } else {
+            StatusCode::METHOD_NOT_ALLOWED.into_response()
+        }
+    })
+    .layer(caught)
+    .layer(from_fn_with_state(app.clone(), surround))
+    .with_state(app)
 }
 
 /// The peer of the connection, put in by the listener.
@@ -145,7 +181,8 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, CSP);
+    // A page with a script of ours says so itself.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(CSP);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // Not no-referrer: with it browsers send `Origin: null` along with forms.

@@ -8,7 +8,7 @@ use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App};
-use crate::store::{Committed, Stmt, accounts, attempts, audit, families, grants, keys};
+use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys};
 use crate::telemetry::GrantEvent;
 
 /// A question that nobody ever looked at tells nobody anything: this long after it ran out it goes,
@@ -45,11 +45,12 @@ fn forget(app: &App, now: Timestamp) {
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.
 pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
-    expire(app, now).await?;
+    let expired = expire(app, now).await;
     let retention = &app.config.retention;
     let batch = retention.batch;
     let [unopened, grants] = grants::sweep(now - UNOPENED, now - retention.grants, batch);
     let [refresh, access, revoked, ended] = families::sweep(now, now - retention.tokens, batch);
+    let [expired_keys, revoked_keys] = api_keys::sweep(now - retention.tokens, batch);
     let due = [
         unopened,
         grants,
@@ -60,13 +61,16 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         access,
         revoked,
         ended,
+        expired_keys,
+        revoked_keys,
     ];
     let mut rows = commit(app, keys::sweep(now - app.signer.overlap())).await?;
     for deletion in due {
         rows += drain(app, deletion, batch).await?;
     }
     app.metrics.swept(rows);
-    Ok(rows)
+    // What cannot be marked must not keep everything else from being deleted.
+    expired.map(|()| rows)
 }
 
 /// Repeats a bounded deletion until it finds less than a full batch.

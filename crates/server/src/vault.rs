@@ -7,7 +7,7 @@ use std::path::Path;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_core::code::UserCode;
+use countersign_core::code::{UserCode, draw_reverse};
 use countersign_core::id::GrantId;
 use countersign_core::secret::{Digest, MacKey};
 use zeroize::Zeroizing;
@@ -24,6 +24,7 @@ pub struct Vault {
     seal: LessSafeKey,
     fingerprint: Digest,
     codes: MacKey,
+    reverse: MacKey,
     forms: MacKey,
     buckets: MacKey,
 }
@@ -59,6 +60,7 @@ impl Vault {
             seal: LessSafeKey::new(seal),
             fingerprint: root.derive("fingerprint").mac(&[]),
             codes: root.derive("user codes"),
+            reverse: root.derive("reverse codes"),
             forms: root.derive("forms"),
             buckets: root.derive("limits"),
         })
@@ -150,6 +152,18 @@ impl Vault {
     /// What is stored of a user code.
     pub fn code(&self, code: &UserCode) -> Digest {
         self.codes.mac(&[b"user", code.as_str().as_bytes()])
+    }
+
+    /// The reverse code of a grant: random to everybody else, but found again for the page that shows it.
+    /// `None` happens less than once in 10²⁰ grants.
+    pub fn reverse_code(&self, grant: GrantId, length: usize) -> Option<UserCode> {
+        let half = |number: u8| self.reverse.mac(&[b"draw", grant.as_bytes(), &[number]]);
+        draw_reverse(length, &[*half(0).as_bytes(), *half(1).as_bytes()].concat())
+    }
+
+    /// What is stored of a reverse code.
+    pub fn reverse(&self, code: &UserCode) -> Digest {
+        self.reverse.mac(&[b"code", code.as_str().as_bytes()])
     }
 
     /// The hidden field that shows that a form came from one of our pages in this browser.

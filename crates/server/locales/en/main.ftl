@@ -26,6 +26,16 @@ login-signed-out = You are signed out.
 
 confirm-title = Connect this device?
 confirm-lead = { $client } wants to use your account, { $name }.
+confirm-key-lead = { $client } wants an API key for your account, { $name }.
+confirm-key-lead-nobody = A command line wants an API key for your account, { $name }.
+confirm-key-name = The key’s name, as it says
+confirm-key-lifetime = The key lasts
+confirm-key-days = { $n ->
+    [one] { $n } day, unless you revoke it
+   *[other] { $n } days, unless you revoke it
+}
+key-scopes-none = act in your name, wherever API keys of this service are accepted
+command-line = The command line
 confirm-code-label = Code on the device
 confirm-code-help = It must be the same, letter for letter.
 confirm-scopes = If you approve, it may:
@@ -45,6 +55,7 @@ scope-profile = see your name
 scope-email = see your e-mail address
 scope-offline = stay connected until you disconnect it
 scope-introspect = check whether other connections are still valid
+scope-devices = connect and disconnect devices and API keys in your name
 scope-other = use “{ $scope }”
 scopes-none = only know that you approved
 
@@ -83,6 +94,24 @@ account-lead = Everything that you have connected. Disconnect what you do not kn
 account-none = Nothing is connected yet.
 account-connect = Connect a device
 account-connected = Connected
+account-kind-key = API key
+account-ends = Ends
+account-leaked = { $name } was found where it should not be, and was revoked on { $when }. If a program of yours used it, connect that program anew.
+account-cli-title = Connect a command line
+account-cli-text = Have a code shown here and type it there, if the command line cannot show you one.
+account-cli-button = Show a code
+connect-title = Connect a command line
+connect-lead = Type this into your command line:
+connect-code = Code
+connect-left = The code can be used once. It ends in
+connect-warning = Whoever has this code gets an API key for your account. Type it yourself, and do not give it to anybody.
+connect-check = See whether it was used
+connect-withdraw = Withdraw this code
+connect-used-title = Command line connected
+connect-used = Your code was used on { $when }, from { $address }, with { $program }.
+connect-used-ended = Your code was used. The key that came of it has ended since.
+connect-over-title = This code has ended
+connect-over = Nobody can use it any more.
 account-used = Last used
 account-from = From
 account-may = It may

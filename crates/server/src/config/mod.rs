@@ -3,6 +3,7 @@
 //! [`SETTINGS`] is the one list of keys: it drives parsing, the hint for a misspelt key,
 //! `config show` and the reference in `docs/`.
 
+mod cli;
 mod public_url;
 mod sources;
 
@@ -22,6 +23,7 @@ use crate::origin::HopHeader;
 use crate::store::Location;
 use crate::store::postgres::Options;
 
+pub use cli::{Cli, TrustedIssuer};
 pub use public_url::PublicUrl;
 use sources::Reader;
 pub use sources::{Problem, Problems, Sources, Value};
@@ -73,6 +75,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("device.interval", "5s", "how long a device waits between polls; whole seconds"),
     setting("device.user_code", "unambiguous-8", "shape of user codes: unambiguous-8, unambiguous-10, consonants-8, digits-9"),
     setting("device.verification_path", "/device", "path of the page on which people enter codes"),
+    setting("cli.code_ttl", "15m", "how long a code of the CLI door can be used, in either direction"),
+    setting("cli.interval", "5s", "how long a command line waits between polls; whole seconds"),
+    setting("cli.key_ttl", "365d", "lifetime of API keys, unless whoever makes one says otherwise"),
+    setting("cli.key_prefix", "cs", "API keys read <prefix>_sk_…"),
+    setting("cli.verification_url", "", "page to which command lines send people, without query and fragment; without it the page of device.verification_path"),
+    list("cli.trusted_issuers", "whose JWTs count as a signed-in person: tables { issuer, jwks_url?, audience, subject_claim = \"sub\" }; without jwks_url the issuer's discovery document says where its keys are"),
+    setting("cli.reverse_code_length", "6", "symbols of a code that people type into a command line, from 6 to 12"),
     setting("tokens.access_ttl", "1h", "lifetime of access and ID tokens"),
     setting("tokens.refresh_ttl", "30d", "lifetime of a device's login, however often it is refreshed"),
     setting("tokens.refresh_idle_ttl", "14d", "lifetime of one refresh token that nobody uses"),
@@ -85,6 +94,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.device_codes_per_client", "600", "device codes a minute for one client"),
     setting("rate_limit.wrong_codes_per_account", "10", "wrong user codes in 10 minutes for one account, then a growing wait"),
     setting("rate_limit.wrong_codes_per_address", "30", "wrong user codes in 10 minutes for one address, then a growing wait"),
+    setting("rate_limit.wrong_reverse_codes_per_address", "5", "wrong codes in a minute that one address types into command lines"),
+    setting("rate_limit.wrong_reverse_codes", "300", "wrong codes in a minute that all addresses together type into command lines"),
     setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
     setting("retention.grants", "7d", "how long ended grants are kept; an hour, if nobody ever entered their code"),
@@ -110,6 +121,7 @@ pub struct Config {
     pub database: Location,
     pub key_file: PathBuf,
     pub device: Device,
+    pub cli: Cli,
     pub lifetimes: Lifetimes,
     pub signing_alg: SigningAlg,
     pub session_ttl: Duration,
@@ -141,6 +153,8 @@ pub struct Limits {
     pub device_codes_per_client: u32,
     pub wrong_codes_per_account: Rule,
     pub wrong_codes_per_address: Rule,
+    pub wrong_reverse_codes_per_address: Rule,
+    pub wrong_reverse_codes: Rule,
     pub wrong_passwords_per_account: Rule,
     pub wrong_passwords_per_address: Rule,
 }
@@ -205,6 +219,7 @@ impl Config {
             ),
             verification_path: read.path("device.verification_path"),
         };
+        let cli = Cli::read(&mut read);
         let lifetimes = Lifetimes {
             access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
             refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),
@@ -228,6 +243,7 @@ impl Config {
             key_file,
             data_dir,
             device,
+            cli,
             lifetimes,
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
@@ -294,6 +310,11 @@ impl Limits {
             device_codes_per_client: read.count("rate_limit.device_codes_per_client"),
             wrong_codes_per_account: read.rule("rate_limit.wrong_codes_per_account", TEN_MINUTES),
             wrong_codes_per_address: read.rule("rate_limit.wrong_codes_per_address", TEN_MINUTES),
+            wrong_reverse_codes_per_address: Rule {
+                grows: false,
+                ..read.rule("rate_limit.wrong_reverse_codes_per_address", MINUTE)
+            },
+            wrong_reverse_codes: Rule { grows: false, ..read.rule("rate_limit.wrong_reverse_codes", MINUTE) },
             wrong_passwords_per_account: read.rule("rate_limit.wrong_passwords_per_account", QUARTER_HOUR),
             wrong_passwords_per_address: read.rule("rate_limit.wrong_passwords_per_address", QUARTER_HOUR),
         }

@@ -28,12 +28,10 @@ impl PublicUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("holds a user name or password"));
         }
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return Err(bad("has no host")),
-        };
+        if url.host().is_none() {
+            return Err(bad("has no host"));
+        }
+        let loopback = is_loopback(&url);
         let origin = url.origin().ascii_serialization();
         let path = url.path().trim_end_matches('/').to_owned();
         let plain = |symbol: char| symbol.is_ascii_alphanumeric() || "/-_.~".contains(symbol);
@@ -91,6 +89,16 @@ impl PublicUrl {
                     && other.https == self.https
                     && other.path.is_empty()
             })
+    }
+}
+
+/// Whether it leads to this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use countersign_core::limit::Rule;
 use countersign_core::time::Span;
 use ipnet::IpNet;
+use serde::de::DeserializeOwned;
 
 use super::{SETTINGS, Setting, range_words};
 
@@ -19,6 +20,18 @@ use super::{SETTINGS, Setting, range_words};
 pub enum Value {
     One(String),
     Many(Vec<String>),
+}
+
+impl Value {
+    /// A JSON list, of strings or of tables; a table is kept as JSON.
+    pub fn list(text: &str) -> Option<Self> {
+        let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+        let item = |item: serde_json::Value| match item {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Some(Self::Many(items.into_iter().map(item).collect()))
+    }
 }
 
 impl fmt::Display for Value {
@@ -69,7 +82,12 @@ impl Sources {
         let origin = path.display().to_string();
         let problem = |why: String| Problem { key: "--config".to_owned(), origin: origin.clone(), why };
         let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| problem(error.to_string()))?;
+        // The error's own text would show the line, which may hold a password.
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            problem(format!("line {line}: {}", error.message()))
+        })?;
         self.table("", table, &origin);
         Ok(())
     }
@@ -80,7 +98,7 @@ impl Sources {
             match value {
                 toml::Value::Table(inner) => self.table(&key, inner, origin),
                 toml::Value::Array(items) => {
-                    let items = items.into_iter().map(|item| scalar(&item)).collect();
+                    let items = items.iter().map(item).collect();
                     self.put(&key, Value::Many(items), origin);
                 }
                 other => self.put(&key, Value::One(scalar(&other)), origin),
@@ -99,10 +117,10 @@ impl Sources {
             let key = rest.replace("__", ".").to_lowercase();
             let is_list = SETTINGS.iter().any(|setting| setting.key == key && setting.list);
             let value = if is_list {
-                match serde_json::from_str(&text) {
-                    Ok(items) => Value::Many(items),
-                    Err(_) => {
-                        let why = "expected a JSON list of strings, such as [\"10.0.0.0/8\"]".to_owned();
+                match Value::list(&text) {
+                    Some(items) => items,
+                    None => {
+                        let why = "expected a JSON list, such as [\"10.0.0.0/8\"]".to_owned();
                         self.problems.push(Problem { key, origin: name, why });
                         continue;
                     }
@@ -164,6 +182,14 @@ impl Sources {
 /// First parts of paths that belong to other routes.
 const RESERVED: [&str; 11] =
     ["account", "admin", "api", "assets", "docs", "favicon.ico", "login", "logout", "oauth2", "v1", "ws"];
+
+/// One item of a list; a table is kept as JSON.
+fn item(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Table(table) => serde_json::to_string(table).unwrap_or_default(),
+        other => scalar(other),
+    }
+}
 
 fn scalar(value: &toml::Value) -> String {
     match value {
@@ -233,7 +259,7 @@ impl Reader<'_> {
     }
 
     pub fn rule(&mut self, key: &str, window: Duration) -> Rule {
-        Rule { attempts: self.count(key), window }
+        Rule { attempts: self.count(key), window, grows: true }
     }
 
     pub fn span(&mut self, key: &str, range: RangeInclusive<Duration>) -> Duration {
@@ -308,6 +334,26 @@ impl Reader<'_> {
             self.problem(key, &why);
         }
         text
+    }
+
+    /// A list of tables.
+    pub fn tables<T: DeserializeOwned>(&mut self, key: &str) -> Vec<T> {
+        let items = match self.sources.set.get(key) {
+            Some((Value::Many(items), _)) => items.clone(),
+            Some((Value::One(_), _)) => {
+                self.problem(key, "expected a list of tables");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            match serde_json::from_str(&item) {
+                Ok(table) => tables.push(table),
+                Err(error) => self.problem(key, &format!("an item does not fit: {error}")),
+            }
+        }
+        tables
     }
 
     pub fn networks(&mut self, key: &str) -> Vec<IpNet> {

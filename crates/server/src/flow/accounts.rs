@@ -9,7 +9,7 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App};
 use crate::flow::login;
 use crate::password;
-use crate::store::{Committed, Stmt, accounts, attempts, audit, families, grants};
+use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants};
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -90,6 +90,7 @@ pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Resul
             accounts::disable(account.id, now),
             accounts::end_sessions(account.id),
             families::end_of_account(account.id, now),
+            api_keys::revoke_of_account(account.id, now),
             grants::revoke_of_account(account.id, now),
         ]
     };
@@ -109,7 +110,9 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
         vec![
             accounts::remove(account.id),
             accounts::end_sessions(account.id),
+            accounts::forget_identities(account.id),
             families::remove_of_account(account.id),
+            api_keys::remove_of_account(account.id),
             grants::revoke_of_account(account.id, now),
         ]
     };

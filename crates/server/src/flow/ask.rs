@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_core::client::Client;
 use countersign_core::code::CodeStyle;
-use countersign_core::grant::{Ask, Grant, Origin, State, TokensAsk, TokensOptions};
+use countersign_core::grant::{Ask, Grant, KeyAsk, Origin, State, TokensAsk, TokensOptions, Way};
 use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Plain;
@@ -16,12 +16,18 @@ use crate::limits::address_key;
 use crate::store::{StoreError, grants};
 use crate::telemetry::GrantEvent;
 
+/// What is asked for at the OAuth door.
 #[derive(Debug)]
-pub struct Question {
+pub struct TokensQuestion {
     pub scopes: Scopes,
     pub options: TokensOptions,
-    pub from: Origin,
-    pub address: IpAddr,
+}
+
+/// What is asked for at the CLI door.
+#[derive(Debug)]
+pub struct KeyQuestion {
+    pub name: String,
+    pub scopes: Scopes,
 }
 
 #[derive(Debug)]
@@ -44,52 +50,89 @@ pub enum AskRefusal {
 }
 
 /// Drawing a live code twice is so unlikely that more tries than this mean something else.
-const DRAWS: usize = 16;
+pub const DRAWS: usize = 16;
 
-pub async fn ask(
+pub async fn tokens(
     app: &App,
     client: &Client,
-    question: Question,
+    question: TokensQuestion,
+    from: Origin,
+    address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
-    if let Some(scope) = client.scope_refused(&question.scopes) {
-        return Ok(Err(AskRefusal::Scope(scope.to_owned())));
-    }
     if let Some(resource) = question.options.resources.iter().find(|resource| !client.may_target(resource)) {
         return Ok(Err(AskRefusal::Target(resource.clone())));
     }
-    if let Err(wait) = within_limits(app, client, question.address) {
-        return Ok(Err(AskRefusal::TooMany(wait)));
-    }
-    let interval = client.interval.unwrap_or(app.config.device.interval);
-    let expires_in = client.code_ttl.unwrap_or(app.config.device.code_ttl);
+    let ask = Ask::Tokens(TokensAsk {
+        client: client.id.clone(),
+        scopes: question.scopes,
+        options: question.options,
+    });
+    let usual = (app.config.device.code_ttl, app.config.device.interval);
+    open(app, Some(client), ask, usual, from, address, now).await
+}
+
+/// A client is not needed; one that is named limits the scopes.
+pub async fn key(
+    app: &App,
+    client: Option<&Client>,
+    question: KeyQuestion,
+    from: Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<Result<Asked, AskRefusal>> {
+    let ask = Ask::Key(KeyAsk {
+        way: Way::Forward,
+        client: client.map(|client| client.id.clone()),
+        name: question.name,
+        scopes: question.scopes,
+    });
+    let usual = (app.config.cli.code_ttl, app.config.cli.interval);
+    open(app, client, ask, usual, from, address, now).await
+}
+
+/// `usual` are lifetime and interval where the client has none of its own.
+async fn open(
+    app: &App,
+    client: Option<&Client>,
+    ask: Ask,
+    usual: (Duration, Duration),
+    from: Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<Result<Asked, AskRefusal>> {
+    let expires_in = client.and_then(|client| client.code_ttl).unwrap_or(usual.0);
+    let interval = client.and_then(|client| client.interval).unwrap_or(usual.1);
     let grant = Grant {
         id: GrantId::new(now, app.entropy.id()?),
-        ask: Ask::Tokens(TokensAsk {
-            client: client.id.clone(),
-            scopes: question.scopes,
-            options: question.options,
-        }),
-        from: question.from,
+        ask,
+        from,
         asked_at: now,
         expires_at: now + expires_in,
         interval,
         opened_at: None,
         state: State::Pending,
     };
+    if let Some(scope) = client.and_then(|client| client.scope_refused(grant.scopes())) {
+        return Ok(Err(AskRefusal::Scope(scope.to_owned())));
+    }
+    if let Err(wait) = within_limits(app, client, address) {
+        return Ok(Err(AskRefusal::TooMany(wait)));
+    }
     let device_code = Plain::from_entropy(&app.entropy.bytes()?);
     let user_code = insert(app, &grant, &device_code, app.config.device.user_code).await?;
     app.metrics.grant(GrantEvent::Asked);
     Ok(Ok(Asked { device_code, user_code, expires_in, interval }))
 }
 
-fn within_limits(app: &App, client: &Client, address: IpAddr) -> Result<(), Duration> {
+fn within_limits(app: &App, client: Option<&Client>, address: IpAddr) -> Result<(), Duration> {
     if !app.config.limits.enabled {
         return Ok(());
     }
     app.codes_per_address
         .check(&address_key(address))
         .inspect_err(|_| app.metrics.refused("device_codes_per_address"))?;
+    let Some(client) = client else { return Ok(()) };
     app.codes_per_client
         .check(client.id.as_str())
         .inspect_err(|_| app.metrics.refused("device_codes_per_client"))
@@ -104,5 +147,9 @@ async fn insert(app: &App, grant: &Grant, device_code: &Plain, style: CodeStyle)
             return Ok(Plain::new(style.show(&code)));
         }
     }
-    Err(Fault::Store(StoreError::Database("no free user code was found".to_owned())))
+    Err(no_free_code())
+}
+
+pub fn no_free_code() -> Fault {
+    Fault::Store(StoreError::Database("no free code was found".to_owned()))
 }

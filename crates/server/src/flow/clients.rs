@@ -10,13 +10,13 @@ use countersign_core::client::{
 };
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Plain, TokenKind};
-use countersign_core::text::is_hidden;
+use countersign_core::text::label;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::signing;
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, audit, clients, families, grants, installation};
+use crate::store::{Committed, Stmt, api_keys, audit, clients, families, grants, installation};
 
 /// What may be said of a client. `None` leaves what is, or the default.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +92,7 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
         }
     }
     if let Some(name) = settings.name {
-        let name = name.trim();
-        if !(1..=100).contains(&name.chars().count()) || name.chars().any(is_hidden) {
-            return Err(ClientRefusal::Name);
-        }
-        name.clone_into(&mut client.name);
+        client.name = label(&name).ok_or(ClientRefusal::Name)?;
     }
     if let Some(resources) = settings.resources {
         if let Some(bad) = resources.iter().find(|resource| !is_absolute_uri(resource)) {
@@ -265,6 +261,7 @@ pub async fn remove(app: &App, id: &ClientId, now: Timestamp) -> Answer<Result<(
     let batch = vec![
         clients::remove(id),
         families::end_of_client(id, now),
+        api_keys::revoke_of_client(id, now),
         grants::end_of_client(id, now),
         audit::insert(event),
         tell(id),

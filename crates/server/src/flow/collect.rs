@@ -3,93 +3,146 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::account::Account;
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, GrantType};
 use countersign_core::family::Family;
-use countersign_core::grant::{Approval, Ask, Grant, Poll};
-use countersign_core::id::FamilyId;
-use countersign_core::secret::Digest;
+use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, TokensAsk};
+use countersign_core::id::DeviceId;
+use countersign_core::key::Key;
+use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::flow::api_keys::{self, NewKey};
+use crate::flow::clients::known;
 use crate::flow::tokens::{self, Issue, TokenSet};
-use crate::store::{Committed, accounts, audit, families, grants};
+use crate::remembered::Asker;
+use crate::store::{Committed, Stmt, accounts, audit, families, grants};
 use crate::telemetry::GrantEvent;
 
 /// What a poll hears, in the words of RFC 8628 §3.5.
 #[derive(Debug)]
-pub enum Polled {
-    Tokens(Box<TokenSet>),
+pub enum Polled<T> {
+    Collected(T),
     Wait,
     SlowDown(Duration),
     Denied,
     Expired,
-    /// Unknown, another client's, or collected already.
-    Invalid,
+    /// Collected already.
+    Spent,
+    /// There is no such code for whoever asks.
+    Unknown,
     /// A resource that was not asked for (RFC 8707 §2).
     Target(String),
 }
 
-pub async fn poll(
+/// A new key, with its owner, on its way to the one who collects it.
+#[derive(Debug)]
+pub struct Collected {
+    pub plain: Plain,
+    pub key: Key,
+    pub owner: Account,
+}
+
+/// Somebody else may redeem, deny or disable between the look and the commit; then look again.
+const LOOKS: usize = 4;
+
+pub async fn poll_tokens(
     app: &App,
     client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
     now: Timestamp,
-) -> Answer<Polled> {
+) -> Answer<Polled<Box<TokenSet>>> {
     let digest = Digest::of(device_code);
-    // Somebody else may redeem, deny or disable between the look and the commit; then look again.
-    for _ in 0..4 {
-        if app.store.feed().is_fresh()
-            && let Some(known) = app.pending.poll(&digest, &client.id, now)
-        {
-            return Ok(match known {
-                Poll::SlowDown(interval) => Polled::SlowDown(interval),
-                _ => Polled::Wait,
-            });
-        }
-        let round = app.pending.round();
-        let Some(grant) = grants::by_device(&app.store, &digest).await? else { return Ok(Polled::Invalid) };
-        // Before anything else about it, so that nothing leaks to another client.
-        if *grant.client() != client.id {
-            return Ok(Polled::Invalid);
-        }
-        match app.pending.poll_read(&digest, &grant, client, round, now) {
-            Poll::Spent => return Ok(Polled::Invalid),
-            Poll::Denied => return Ok(Polled::Denied),
-            Poll::Expired => return Ok(Polled::Expired),
-            Poll::SlowDown(interval) => return Ok(Polled::SlowDown(interval)),
-            Poll::Wait => return Ok(Polled::Wait),
-            Poll::Ready(approval) => {
-                if let Some(polled) = redeem(app, client, &grant, &approval, resources, now).await? {
-                    return Ok(polled);
-                }
-            }
+    for _ in 0..LOOKS {
+        let (grant, approval) = match look(app, Asker::Client(client), &digest, now).await? {
+            Looked::Said(polled) => return Ok(polled),
+            Looked::Ready(grant, approval) => (grant, approval),
+        };
+        let Ask::Tokens(ask) = &grant.ask else { break };
+        let polled = redeem_tokens(app, client, &grant, ask, &approval, resources, now).await?;
+        if let Some(polled) = polled {
+            return Ok(polled);
         }
     }
     // It is approved, and yet the guard refuses: its client was removed in this very moment.
     Ok(Polled::Denied)
 }
 
+pub async fn poll_key(app: &App, device_code: &str, now: Timestamp) -> Answer<Polled<Box<Collected>>> {
+    let digest = Digest::of(device_code);
+    for _ in 0..LOOKS {
+        let (grant, approval) = match look(app, Asker::CommandLine, &digest, now).await? {
+            Looked::Said(polled) => return Ok(polled),
+            Looked::Ready(grant, approval) => (grant, approval),
+        };
+        let Ask::Key(ask) = &grant.ask else { break };
+        if let Some(polled) = redeem_key(app, &grant, ask, &approval, &grant.from, now).await? {
+            return Ok(polled);
+        }
+    }
+    Ok(Polled::Denied)
+}
+
+enum Looked<T> {
+    Said(Polled<T>),
+    Ready(Box<Grant>, Approval),
+}
+
+async fn look<T>(app: &App, asker: Asker<'_>, digest: &Digest, now: Timestamp) -> Answer<Looked<T>> {
+    if app.store.feed().is_fresh()
+        && let Some(known) = app.pending.poll(digest, asker, now)
+    {
+        return Ok(Looked::Said(match known {
+            Poll::SlowDown(interval) => Polled::SlowDown(interval),
+            _ => Polled::Wait,
+        }));
+    }
+    let round = app.pending.round();
+    // Before anything else about it, so that nothing leaks to another client or at another door.
+    let found = grants::by_device(&app.store, digest).await?.filter(|grant| asker.may_poll(&grant.ask));
+    let Some(grant) = found else { return Ok(Looked::Said(Polled::Unknown)) };
+    Ok(match app.pending.poll_read(digest, &grant, asker, round, now) {
+        Poll::Spent => Looked::Said(Polled::Spent),
+        Poll::Denied => Looked::Said(Polled::Denied),
+        Poll::Expired => Looked::Said(Polled::Expired),
+        Poll::SlowDown(interval) => Looked::Said(Polled::SlowDown(interval)),
+        Poll::Wait => Looked::Said(Polled::Wait),
+        Poll::Ready(approval) => Looked::Ready(Box::new(grant), approval),
+    })
+}
+
+/// Who approved, if they still may; else the approval ends for good: whoever is enabled again must
+/// approve again.
+async fn approver<T>(
+    app: &App,
+    grant: &Grant,
+    approval: &Approval,
+    now: Timestamp,
+) -> Answer<Result<Account, Option<Polled<T>>>> {
+    if let Some(account) = accounts::by_id(&app.store, approval.by).await?.filter(Account::is_enabled) {
+        return Ok(Ok(account));
+    }
+    let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;
+    Ok(Err(denied.is_done().then_some(Polled::Denied)))
+}
+
 /// Issues first, then commits the redemption together with all that it yields: a failure on the
 /// way leaves the grant as it was. `None` if it changed meanwhile.
-async fn redeem(
+async fn redeem_tokens(
     app: &App,
     client: &Client,
     grant: &Grant,
+    ask: &TokensAsk,
     approval: &Approval,
     resources: &[String],
     now: Timestamp,
-) -> Answer<Option<Polled>> {
-    let enabled = accounts::by_id(&app.store, approval.by)
-        .await?
-        .filter(countersign_core::account::Account::is_enabled);
-    if enabled.is_none() {
-        // For good: whoever is enabled again must approve again.
-        let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;
-        return Ok(denied.is_done().then_some(Polled::Denied));
+) -> Answer<Option<Polled<Box<TokenSet>>>> {
+    if let Err(refused) = approver(app, grant, approval, now).await? {
+        return Ok(refused);
     }
-    let Ask::Tokens(ask) = &grant.ask;
     // The client may have been given less since it asked.
     let scopes = client.still_allowed(&ask.scopes);
     let granted = match tokens::still_targeted(client, &ask.options.resources) {
@@ -105,7 +158,7 @@ async fn redeem(
         app.config.lifetimes.access
     };
     let family = Family {
-        id: FamilyId::new(now, app.entropy.id()?),
+        id: DeviceId::new(now, app.entropy.id()?),
         account: approval.by,
         client: client.id.clone(),
         grant: grant.id,
@@ -128,16 +181,66 @@ async fn redeem(
         nonce: family.nonce.as_deref(),
     };
     let (tokens, mut batch) = tokens::issue(app, issue, now).await?;
+    batch.push(grants::redeem(grant.id, family.id, now));
+    batch.push(families::insert(&family));
+    finish(app, grant, approval, family.id, batch, Box::new(tokens), now).await
+}
+
+/// `from` is where it is collected. `None` if it changed meanwhile.
+pub(super) async fn redeem_key(
+    app: &App,
+    grant: &Grant,
+    ask: &KeyAsk,
+    approval: &Approval,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<Option<Polled<Box<Collected>>>> {
+    let owner = match approver(app, grant, approval, now).await? {
+        Ok(owner) => owner,
+        Err(refused) => return Ok(refused),
+    };
+    let scopes = match &ask.client {
+        // The client may have been given less since it asked.
+        Some(id) => match known(app, id).await? {
+            Some(client) => client.still_allowed(&ask.scopes),
+            None => return Ok(None),
+        },
+        None => ask.scopes.clone(),
+    };
+    let new = NewKey {
+        account: approval.by,
+        client: ask.client.clone(),
+        grant: Some(grant.id),
+        name: ask.name.clone(),
+        scopes,
+        from: from.clone(),
+        lifetime: app.config.cli.key_ttl,
+    };
+    let (plain, key, insert) = api_keys::make(app, new, now)?;
+    let batch = vec![grants::redeem(grant.id, key.id, now), insert];
+    let id = key.id;
+    finish(app, grant, approval, id, batch, Box::new(Collected { plain, key, owner }), now).await
+}
+
+async fn finish<T>(
+    app: &App,
+    grant: &Grant,
+    approval: &Approval,
+    device: DeviceId,
+    mut batch: Vec<Stmt>,
+    collected: T,
+    now: Timestamp,
+) -> Answer<Option<Polled<T>>> {
     let mut event = app.event(now, Action::GrantRedeemed)?;
     event.account = Some(approval.by);
-    event.client = Some(client.id.clone());
+    event.client = grant.client().cloned();
     event.grant = Some(grant.id);
-    event.family = Some(family.id);
-    batch.extend([grants::redeem(grant.id, family.id, now), families::insert(&family), audit::insert(event)]);
+    event.device = Some(device);
+    batch.push(audit::insert(event));
     match app.store.commit(batch).await? {
         Committed::Done { .. } => {
             app.metrics.grant(GrantEvent::Redeemed);
-            Ok(Some(Polled::Tokens(Box::new(tokens))))
+            Ok(Some(Polled::Collected(collected)))
         }
         Committed::Conflict => Ok(None),
     }

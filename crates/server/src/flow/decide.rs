@@ -4,25 +4,42 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::account::{Account, Session};
+use countersign_core::account::Account;
 use countersign_core::audit::Action;
 use countersign_core::client::Client;
 use countersign_core::code::UserCode;
-use countersign_core::grant::{Approval, Grant, Origin, Refusal, State};
+use countersign_core::grant::{Approval, Ask, Grant, Origin, Refusal, State, Way};
 use countersign_core::id::GrantId;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
+use crate::flow::caller::Caller;
 use crate::flow::clients::known;
 use crate::limits::{self, address_key};
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, audit, families, grants};
+use crate::store::{Committed, Stmt, api_keys, audit, families, grants};
 use crate::telemetry::GrantEvent;
+
+/// A grant that somebody may decide about, and the client that asks, if one says that it does.
+#[derive(Debug)]
+pub struct Found {
+    pub grant: Box<Grant>,
+    pub client: Option<Arc<Client>>,
+}
+
+/// Which codes are taken where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeBox {
+    /// The page: everything that devices show.
+    Any,
+    /// The API of the CLI door.
+    CommandLine,
+}
 
 /// What entering a code leads to.
 #[derive(Debug)]
 pub enum Opened {
-    Found(Box<Grant>, Arc<Client>),
+    Found(Found),
     /// Missing, unknown, expired and used codes are one and the same to whoever enters them.
     Wrong,
     Limited(Duration),
@@ -35,13 +52,21 @@ pub async fn open(
     account: &Account,
     address: IpAddr,
     typed: &str,
+    taken: CodeBox,
     now: Timestamp,
 ) -> Answer<Opened> {
     let (app, account, typed) = (app.clone(), account.clone(), typed.to_owned());
-    uncancelled(async move { look(&app, &account, address, &typed, now).await }).await
+    uncancelled(async move { look(&app, &account, address, &typed, taken, now).await }).await
 }
 
-async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: Timestamp) -> Answer<Opened> {
+async fn look(
+    app: &App,
+    account: &Account,
+    address: IpAddr,
+    typed: &str,
+    taken: CodeBox,
+    now: Timestamp,
+) -> Answer<Opened> {
     let mut rules = Vec::new();
     if app.config.limits.enabled {
         rules.push((
@@ -60,15 +85,15 @@ async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: T
             return Ok(Opened::Limited(wait));
         }
     };
-    let found = match UserCode::parse(typed) {
+    let grant = match UserCode::parse(typed) {
         Some(code) => grants::by_code(&app.store, &app.vault.code(&code), now).await?,
         None => None,
     };
-    let with_client = match found {
-        Some(grant) => known(app, grant.client()).await?.map(|client| (grant, client)),
+    let found = match grant.filter(|grant| taken == CodeBox::Any || is_key(grant)) {
+        Some(grant) => with_client(app, grant).await?,
         None => None,
     };
-    let Some((grant, client)) = with_client else {
+    let Some(found) = found else {
         let mut event = app.event(now, Action::CodeWrong)?;
         event.account = Some(account.id);
         event.address = Some(address.to_string());
@@ -76,9 +101,10 @@ async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: T
         return Ok(Opened::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
+    let grant = &found.grant;
     let mut event = app.event(now, Action::GrantOpened)?;
     event.account = Some(account.id);
-    event.client = Some(client.id.clone());
+    event.client = grant.client().cloned();
     event.grant = Some(grant.id);
     event.address = Some(address.to_string());
     let _opened: Committed =
@@ -86,14 +112,31 @@ async fn look(app: &App, account: &Account, address: IpAddr, typed: &str, now: T
     if grant.opened_at.is_none() {
         app.metrics.grant(GrantEvent::Opened);
     }
-    Ok(Opened::Found(Box::new(grant), client))
+    Ok(Opened::Found(found))
 }
 
-/// The grant behind a page that was opened before, with its client.
-pub async fn reopen(app: &App, id: GrantId) -> Answer<Option<(Grant, Arc<Client>)>> {
-    let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(None) };
-    let client = known(app, grant.client()).await?;
-    Ok(client.map(|client| (grant, client)))
+fn is_key(grant: &Grant) -> bool {
+    matches!(&grant.ask, Ask::Key(ask) if ask.way == Way::Forward)
+}
+
+/// The grant with its client; none if it names one that is not known any more.
+async fn with_client(app: &App, grant: Grant) -> Answer<Option<Found>> {
+    let client = match grant.client() {
+        Some(id) => match known(app, id).await? {
+            Some(client) => Some(client),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    Ok(Some(Found { grant: Box::new(grant), client }))
+}
+
+/// The grant behind a page that was opened before.
+pub async fn reopen(app: &App, id: GrantId) -> Answer<Option<Found>> {
+    match grants::by_id(&app.store, id).await? {
+        Some(grant) => with_client(app, grant).await,
+        None => Ok(None),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,33 +158,36 @@ pub enum Decided {
 /// Step 4.
 pub async fn decide(
     app: &App,
-    session: &Session,
+    caller: &Caller,
     grant: Grant,
     decision: Decision,
     from: &Origin,
     now: Timestamp,
 ) -> Answer<Decided> {
-    let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().clone());
+    let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
+    let by = caller.account.id;
     let (change, action) = match decision {
         Decision::Approve => {
-            let approval = Approval { by: session.account, at: now, sign_in: session.sign_in.clone() };
+            let approval = Approval { by, at: now, sign_in: caller.sign_in() };
             match grant.approve(approval.clone()) {
-                Ok(_) => (grants::approve(id, &approval, &session.digest), Action::GrantApproved),
+                Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
                 Err(_) => return Ok(Decided::TooLate),
             }
         }
         Decision::Deny => match grant.deny(now) {
-            Ok(_) => (grants::deny(id, session.account, now), Action::GrantDenied),
+            Ok(_) => (grants::deny(id, by, now), Action::GrantDenied),
             Err(_) => return Ok(Decided::TooLate),
         },
     };
     let mut event = app.event(now, action)?;
-    event.account = Some(session.account);
-    event.client = Some(client);
+    event.account = Some(by);
+    event.client = client;
     event.grant = Some(id);
     event.address = Some(from.address.clone());
-    let batch = vec![change, audit::insert(event), Stmt::tell(Event::Grant(id))];
+    let mut batch = vec![change];
+    batch.extend(caller.guards(now));
+    batch.extend([audit::insert(event), Stmt::tell(Event::Grant(id))]);
     match (app.store.commit(batch).await?, decision) {
         (Committed::Conflict, _) => Ok(Decided::TooLate),
         (Committed::Done { .. }, Decision::Approve) => {
@@ -168,14 +214,15 @@ pub async fn undo(app: &App, account: &Account, id: GrantId, from: &Origin, now:
         let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(false) };
         let change = match &grant.state {
             State::Approved(approval) if approval.by == account.id => grants::undo(id, account.id, now),
-            State::Redeemed { approval, family, .. } if approval.by == account.id => {
-                families::end_own(*family, account.id, now)
-            }
+            State::Redeemed { approval, device, .. } if approval.by == account.id => match &grant.ask {
+                Ask::Tokens(_) => families::end_own(*device, account.id, now),
+                Ask::Key(_) => api_keys::revoke_own(*device, account.id, now),
+            },
             State::Approved(_) | State::Redeemed { .. } | State::Pending | State::Denied { .. } => {
                 return Ok(false);
             }
         };
-        event.client = Some(grant.client().clone());
+        event.client = grant.client().cloned();
         if app.store.commit(vec![change, audit::insert(event.clone())]).await?.is_done() {
             return Ok(true);
         }

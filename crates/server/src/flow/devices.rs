@@ -1,14 +1,15 @@
 //! The inventory: everything that was ever approved, in one list.
 
 use countersign_core::account::Account;
-use countersign_core::audit::Action;
-use countersign_core::id::FamilyId;
+use countersign_core::audit::{Action, Event};
+use countersign_core::grant::Origin;
+use countersign_core::id::DeviceId;
+use countersign_core::scope::Scopes;
 use countersign_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::app::{Answer, App};
-use crate::store::families::Listed;
-use crate::store::{Committed, audit, families, grants};
+use crate::store::{Committed, Stmt, accounts, api_keys, audit, families, grants};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,65 +32,125 @@ impl Status {
 /// One credential of one door.
 #[derive(Clone, Debug)]
 pub struct Device {
-    pub id: FamilyId,
-    pub door: &'static str,
+    pub id: DeviceId,
+    pub door: Door,
     pub user: String,
-    pub client: String,
+    pub client: Option<String>,
     pub name: String,
-    pub scopes: Vec<String>,
+    pub scopes: Scopes,
     pub created_at: Timestamp,
     pub last_used: Option<Timestamp>,
+    pub expires_at: Timestamp,
     /// Where it asked from.
-    pub address: String,
-    pub user_agent: Option<String>,
+    pub from: Origin,
     pub status: Status,
+    /// Somebody found it where it should not be.
+    pub leaked_at: Option<Timestamp>,
 }
 
-fn device(listed: Listed, now: Timestamp) -> Device {
-    let Listed { family, user, client_name } = listed;
-    let status = match (family.ended_at, family.is_live(now)) {
-        (Some(_), _) => Status::Revoked,
-        (None, true) => Status::Active,
-        (None, false) => Status::Expired,
-    };
-    Device {
-        id: family.id,
-        door: "oauth",
-        user: user.to_string(),
-        client: family.client.to_string(),
-        name: client_name,
-        scopes: family.scopes.iter().map(str::to_owned).collect(),
-        created_at: family.created_at,
-        last_used: family.last_used,
-        address: family.from.address,
-        user_agent: family.from.user_agent,
-        status,
+/// Where a device came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    OAuth,
+    Cli,
+}
+
+impl Door {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OAuth => "oauth",
+            Self::Cli => "cli",
+        }
     }
 }
 
+const fn status(ended_at: Option<Timestamp>, is_live: bool) -> Status {
+    match (ended_at, is_live) {
+        (Some(_), _) => Status::Revoked,
+        (None, true) => Status::Active,
+        (None, false) => Status::Expired,
+    }
+}
+
+fn of_family(listed: families::Listed, now: Timestamp) -> Device {
+    let families::Listed { family, user, client_name } = listed;
+    Device {
+        id: family.id,
+        door: Door::OAuth,
+        user: user.to_string(),
+        status: status(family.ended_at, family.is_live(now)),
+        client: Some(family.client.to_string()),
+        name: client_name,
+        scopes: family.scopes,
+        created_at: family.created_at,
+        last_used: family.last_used,
+        expires_at: family.expires_at,
+        from: family.from,
+        leaked_at: None,
+    }
+}
+
+fn of_key(listed: api_keys::Listed, now: Timestamp) -> Device {
+    let api_keys::Listed { key, user, .. } = listed;
+    Device {
+        id: key.id,
+        door: Door::Cli,
+        user: user.to_string(),
+        status: status(key.revoked_at, key.is_live(now)),
+        client: key.client.map(|client| client.to_string()),
+        name: key.name,
+        scopes: key.scopes,
+        created_at: key.created_at,
+        last_used: key.last_used,
+        expires_at: key.expires_at,
+        from: key.from,
+        leaked_at: key.leaked_at,
+    }
+}
+
+/// Newest first, whichever door they came through.
+fn together(families: Vec<families::Listed>, keys: Vec<api_keys::Listed>, now: Timestamp) -> Vec<Device> {
+    let families = families.into_iter().map(|listed| of_family(listed, now));
+    let keys = keys.into_iter().map(|listed| of_key(listed, now));
+    let mut devices: Vec<Device> = families.chain(keys).collect();
+    devices.sort_by_key(|device| std::cmp::Reverse((device.created_at, device.id)));
+    devices
+}
+
 pub async fn of_account(app: &App, account: &Account, now: Timestamp) -> Answer<Vec<Device>> {
-    let listed = families::of_account(&app.store, account.id).await?;
-    Ok(listed.into_iter().map(|listed| device(listed, now)).collect())
+    let families = families::of_account(&app.store, account.id).await?;
+    Ok(together(families, api_keys::of_account(&app.store, account.id).await?, now))
 }
 
 pub async fn all(app: &App, now: Timestamp) -> Answer<Vec<Device>> {
-    Ok(families::all(&app.store).await?.into_iter().map(|listed| device(listed, now)).collect())
+    let families = families::all(&app.store).await?;
+    Ok(together(families, api_keys::all(&app.store).await?, now))
 }
 
 /// Revokes one of this person's devices. False if there is no such live device of theirs.
 pub async fn revoke_own(
     app: &App,
     account: &Account,
-    id: FamilyId,
+    id: DeviceId,
     address: &str,
     now: Timestamp,
 ) -> Answer<bool> {
     let mut event = app.event(now, Action::DeviceRevoked)?;
     event.account = Some(account.id);
-    event.family = Some(id);
+    event.device = Some(id);
     event.address = Some(address.to_owned());
-    let batch = vec![families::end_own(id, account.id, now), audit::insert(event)];
-    Ok(app.store.commit(batch).await?.is_done())
+    let own = [families::end_own(id, account.id, now), api_keys::revoke_own(id, account.id, now)];
+    first(app, own, &event).await
+}
+
+/// An id is one of one kind: whichever of the changes applies is done.
+async fn first(app: &App, changes: [Stmt; 2], event: &Event) -> Answer<bool> {
+    for change in changes {
+        if app.store.commit(vec![change, audit::insert(event.clone())]).await?.is_done() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Timestamp) -> Answer<()> {
@@ -98,7 +159,10 @@ pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Ti
     event.address = Some(address.to_owned());
     event.detail = Some("all".to_owned());
     let batch = vec![
+        // First, so that what is being collected at this moment is either seen here or refused there.
+        accounts::hold(account.id),
         families::end_of_account(account.id, now),
+        api_keys::revoke_of_account(account.id, now),
         grants::revoke_of_account(account.id, now),
         audit::insert(event),
     ];
@@ -107,9 +171,9 @@ pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Ti
 }
 
 /// Revokes anybody's device, as an administrator does. False if there is no such live device.
-pub async fn revoke(app: &App, id: FamilyId, now: Timestamp) -> Answer<bool> {
+pub async fn revoke(app: &App, id: DeviceId, now: Timestamp) -> Answer<bool> {
     let mut event = app.event(now, Action::DeviceRevoked)?;
-    event.family = Some(id);
+    event.device = Some(id);
     event.detail = Some("by an administrator".to_owned());
-    Ok(app.store.commit(vec![families::end_live(id, now), audit::insert(event)]).await?.is_done())
+    first(app, [families::end_live(id, now), api_keys::revoke(id, now)], &event).await
 }

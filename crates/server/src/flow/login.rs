@@ -99,7 +99,7 @@ async fn check(
         return Ok(SignedIn::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
-    start_session(app, &account, &hash, old, from, vec![attempts::forget(&name_bucket)], now).await
+    start_session(app, &account, &hash, old, from, attempts::forget(&name_bucket), now).await
 }
 
 async fn start_session(
@@ -108,7 +108,7 @@ async fn start_session(
     checked: &str,
     old: &Digest,
     from: &Origin,
-    mut batch: Vec<Stmt>,
+    forget: Stmt,
     now: Timestamp,
 ) -> Answer<SignedIn> {
     // A new id at every sign-in: one that was planted before is worth nothing after.
@@ -122,9 +122,12 @@ async fn start_session(
     let mut event = app.event(now, Action::SignInSucceeded)?;
     event.account = Some(account.id);
     event.address = Some(from.address.clone());
-    batch.push(accounts::start_session(&session, checked, from));
-    batch.push(accounts::end_session(old));
-    batch.push(audit::insert(event));
+    let batch = vec![
+        accounts::start_session(&session, checked, from),
+        accounts::end_session(old),
+        forget,
+        audit::insert(event),
+    ];
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(SignedIn::Yes(cookie)),
         // Disabled, removed or given another password in this very moment.

@@ -4,7 +4,9 @@
 //! is for what nobody can help; every outcome that a caller must hear stands in its own enum.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod ask;
+pub mod caller;
 pub mod clients;
 pub mod collect;
 pub mod decide;
@@ -12,5 +14,6 @@ pub mod devices;
 pub mod doctor;
 pub mod keys;
 pub mod login;
+pub mod reverse;
 pub mod setup;
 pub mod tokens;

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use countersign_core::account::{Account, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::family::{Family, Refresh, judge_refresh};
-use countersign_core::id::{AccountId, FamilyId, TokenId};
+use countersign_core::id::{AccountId, DeviceId, TokenId};
+use countersign_core::key::{self, Key};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
-use crate::store::families::{OpaqueAccess, Owner};
+use crate::flow::api_keys;
+use crate::store::families::OpaqueAccess;
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
 /// The `typ` of access tokens (RFC 9068 §2.1) and ID tokens.
@@ -246,7 +249,7 @@ pub async fn refresh(
         let mut event = app.event(now, Action::TokenRefreshed)?;
         event.account = Some(family.account);
         event.client = Some(client.id.clone());
-        event.family = Some(family.id);
+        event.device = Some(family.id);
         // First, because it locks the family's row: what the guards then see is not changed by others.
         let mut batch = vec![families::used(family.id, now)];
         batch.extend(guards);
@@ -274,7 +277,7 @@ async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answ
     let mut event = app.event(now, action)?;
     event.account = Some(family.account);
     event.client = Some(family.client.clone());
-    event.family = Some(family.id);
+    event.device = Some(family.id);
     // A conflict: it ended before, and that was written down then.
     let _ended: Committed =
         app.store.commit(vec![families::end_live(family.id, now), audit::insert(event)]).await?;
@@ -285,14 +288,15 @@ async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answ
 #[derive(Clone, Debug)]
 pub struct Access {
     pub id: TokenId,
-    pub family: FamilyId,
+    pub family: DeviceId,
     pub client: ClientId,
     pub account: AccountId,
     pub scopes: Scopes,
     pub audience: Vec<String>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
-    pub owner: Owner,
+    pub owner: Account,
+    pub sign_in: SignIn,
 }
 
 /// The access token behind a text, if it is live at this moment: not expired, not revoked, its
@@ -318,6 +322,7 @@ pub async fn access(app: &App, token: &str, now: Timestamp) -> Answer<Option<Acc
         issued_at: found.issued_at,
         expires_at: found.expires_at,
         owner,
+        sign_in: family.sign_in,
     }))
 }
 
@@ -349,6 +354,7 @@ pub enum Introspected {
     Inactive,
     Access(Box<Access>),
     Refresh { family: Box<Family>, username: String, expires_at: Timestamp },
+    Key(Box<Key>, Username),
 }
 
 /// Who asks about a token: refresh tokens are only for their own client.
@@ -360,6 +366,12 @@ pub async fn introspect(
 ) -> Answer<Introspected> {
     if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
         return introspect_refresh(app, asker, token, now).await;
+    }
+    if key::recognise(token) {
+        let found = api_keys::authenticate(app, token, now).await?;
+        return Ok(
+            found.map_or(Introspected::Inactive, |(key, owner)| Introspected::Key(Box::new(key), owner.name))
+        );
     }
     let access = access(app, token, now).await?;
     Ok(access.map_or(Introspected::Inactive, |access| Introspected::Access(Box::new(access))))
@@ -392,7 +404,7 @@ pub enum Revoked {
 }
 
 /// A refresh token takes its whole family along; an access token goes alone, unless it is all that
-/// there is.
+/// there is. An API key belongs to the client that it was asked for with.
 pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> Answer<Revoked> {
     if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
         let found = families::by_refresh(&app.store, &Digest::of(token)).await?;
@@ -403,6 +415,14 @@ pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> 
         end(app, &family, Action::TokenRevoked, now).await?;
         return Ok(Revoked::Done);
     }
+    if key::recognise(token) {
+        let Some((key, _)) = api_keys::authenticate(app, token, now).await? else { return Ok(Revoked::Done) };
+        if key.client.as_ref() != Some(&client.id) {
+            return Ok(Revoked::NotYours);
+        }
+        api_keys::revoke(app, &key, None, now).await?;
+        return Ok(Revoked::Done);
+    }
     let Some(access) = access(app, token, now).await? else { return Ok(Revoked::Done) };
     if access.client != client.id {
         return Ok(Revoked::NotYours);
@@ -410,7 +430,7 @@ pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> 
     let mut event = app.event(now, Action::TokenRevoked)?;
     event.account = Some(access.account);
     event.client = Some(client.id.clone());
-    event.family = Some(access.family);
+    event.device = Some(access.family);
     let mut batch = vec![families::revoke_access(access.id, access.expires_at), audit::insert(event)];
     if !client.may_use(GrantType::RefreshToken) {
         batch.push(families::end_live(access.family, now));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::client::{AuthMethod, Authentication, Client, ClientId};
@@ -11,7 +11,7 @@ use countersign_core::secret::{Digest, Plain};
 use super::error::OAuthError;
 use crate::app::App;
 use crate::flow::clients;
-use crate::http::{Form, decode};
+use crate::http::{self, Form, decode};
 
 /// What a request says of its client.
 struct Presented {
@@ -92,20 +92,11 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, Plain)>, OAuthError> {
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(value.to_str().unwrap_or_default().to_owned())),
-        (Some(_), Some(_)) => {
-            Err(OAuthError::InvalidRequest("the Authorization header is repeated".to_owned()))
-        }
-    }
+    let repeated = |_| OAuthError::InvalidRequest("the Authorization header is repeated".to_owned());
+    http::authorization(headers).map_err(repeated)
 }
 
 /// The bearer token of a request, if it sent one.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<Plain>, OAuthError> {
-    let Some(credentials) = credentials(headers)? else { return Ok(None) };
-    let (scheme, token) = credentials.split_once(' ').unwrap_or((&credentials, ""));
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
-    Ok(is_bearer.then(|| Plain::new(token.trim().to_owned())))
+    Ok(credentials(headers)?.and_then(|credentials| http::bearer(&credentials)))
 }

@@ -60,7 +60,9 @@ impl OAuthError {
             Self::Fault(fault) if fault.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InvalidRequest(_)
-            | Self::Body(BadForm::Broken | BadForm::ContentType | BadForm::Encoding | BadForm::Repeated(_))
+            | Self::Body(
+                BadForm::Broken | BadForm::ContentType(_) | BadForm::Encoding | BadForm::Repeated(_),
+            )
             | Self::InvalidClient { http: false }
             | Self::InvalidGrant(_)
             | Self::InvalidScope(_)
@@ -196,7 +198,7 @@ mod tests {
             OAuthError::InvalidRequest("x".to_owned()),
             OAuthError::Body(BadForm::TooLarge),
             OAuthError::Body(BadForm::TooSlow),
-            OAuthError::Body(BadForm::ContentType),
+            OAuthError::Body(BadForm::ContentType("x")),
             OAuthError::InvalidClient { http: true },
             OAuthError::InvalidClient { http: false },
             OAuthError::InvalidGrant("x"),

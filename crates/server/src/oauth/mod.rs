@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::client::{authenticate, bearer};
 use self::error::OAuthError;
 use crate::app::App;
-use crate::flow::ask::{AskRefusal, Question, ask};
+use crate::flow::ask::{self, AskRefusal, TokensQuestion};
 use crate::flow::collect::{self, Polled};
 use crate::flow::tokens::{self, Introspected, Refreshed, Revoked, TokenSet};
 use crate::http::{self, Form};
@@ -80,17 +80,14 @@ pub async fn device_authorization(State(app): State<Arc<App>>, request: Request)
     if !client.may_use(GrantType::DeviceCode) {
         return Err(OAuthError::UnauthorizedClient("this client may not use the device flow"));
     }
-    let question = Question {
-        scopes: scopes(&form)?.unwrap_or_default(),
-        options: options(&form)?,
-        from: http::origin(&parts),
-        address: http::address(&parts),
-    };
-    let asked = ask(&app, &client, question, now).await?.map_err(|refusal| match refusal {
-        AskRefusal::Scope(scope) => OAuthError::InvalidScope(scope),
-        AskRefusal::Target(target) => OAuthError::InvalidTarget(target),
-        AskRefusal::TooMany(wait) => OAuthError::TooManyCodes(wait),
-    })?;
+    let question = TokensQuestion { scopes: scopes(&form)?.unwrap_or_default(), options: options(&form)? };
+    let (from, address) = (http::origin(&parts), http::address(&parts));
+    let asked =
+        ask::tokens(&app, &client, question, from, address, now).await?.map_err(|refusal| match refusal {
+            AskRefusal::Scope(scope) => OAuthError::InvalidScope(scope),
+            AskRefusal::Target(target) => OAuthError::InvalidTarget(target),
+            AskRefusal::TooMany(wait) => OAuthError::TooManyCodes(wait),
+        })?;
     let verification_uri = app.public_url.join(&app.config.device.verification_path);
     let complete = format!("{verification_uri}?user_code={}", asked.user_code.reveal());
     Ok(no_store(Json(DeviceAuthorization {
@@ -165,13 +162,13 @@ async fn poll(
     resources: &[String],
     now: Timestamp,
 ) -> Result<Box<TokenSet>, OAuthError> {
-    match collect::poll(app, client, device_code, resources, now).await? {
-        Polled::Tokens(tokens) => Ok(tokens),
+    match collect::poll_tokens(app, client, device_code, resources, now).await? {
+        Polled::Collected(tokens) => Ok(tokens),
         Polled::Wait => Err(OAuthError::AuthorizationPending),
         Polled::SlowDown(interval) => Err(OAuthError::SlowDown(interval)),
         Polled::Denied => Err(OAuthError::AccessDenied),
         Polled::Expired => Err(OAuthError::ExpiredToken),
-        Polled::Invalid => {
+        Polled::Spent | Polled::Unknown => {
             Err(OAuthError::InvalidGrant("the device code is not valid for this client, or was redeemed"))
         }
         Polled::Target(target) => Err(OAuthError::InvalidTarget(target)),
@@ -236,6 +233,24 @@ fn introspection(app: &App, found: Introspected) -> Value {
             "jti": access.id.to_string(),
             "sid": access.family.to_string(),
         }),
+        Introspected::Key(key, username) => {
+            let mut claims = json!({
+                "active": true,
+                "token_type": "api_key",
+                "iss": app.public_url.issuer(),
+                "sub": key.account.to_string(),
+                "username": username.as_str(),
+                "scope": key.scopes.to_string(),
+                "exp": key.expires_at.secs(),
+                "iat": key.created_at.secs(),
+                "jti": key.id.to_string(),
+                "name": key.name,
+            });
+            if let (Some(claims), Some(client)) = (claims.as_object_mut(), key.client) {
+                claims.insert("client_id".to_owned(), json!(client.as_str()));
+            }
+            claims
+        }
         Introspected::Refresh { family, username, expires_at } => json!({
             "active": true,
             "token_type": "refresh_token",

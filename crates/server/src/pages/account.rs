@@ -3,26 +3,31 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Request, State};
+use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use countersign_core::account::Account;
-use countersign_core::scope::Scopes;
-use countersign_core::time::Timestamp;
+use countersign_core::id::GrantId;
+use countersign_core::time::{Timestamp, ceil_secs};
 
 use super::browser::Browser;
 use super::device::scope_words;
 use super::lang::Lang;
 use super::login::Next;
-use super::{Outcome, Page, PageError, date, get, post, redirect, render};
+use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render};
 use crate::app::App;
-use crate::flow::devices::{self, Device, Status};
+use crate::flow::caller::{Caller, Proof};
+use crate::flow::devices::{self, Device, Door, Status};
+use crate::flow::reverse::{self, Making};
 use crate::http::{self, BadForm};
 
 struct Line {
     id: String,
     name: String,
+    is_key: bool,
+    expires: String,
     created: String,
     used: String,
     address: String,
@@ -32,14 +37,21 @@ struct Line {
 }
 
 fn line(lang: &Lang, device: Device) -> Line {
-    let scopes = Scopes::from_names(&device.scopes).unwrap_or_default();
+    let is_key = device.door == Door::Cli;
+    let scopes = if is_key && device.scopes.is_empty() {
+        vec![lang.text("key-scopes-none")]
+    } else {
+        scope_words(lang, &device.scopes)
+    };
     Line {
         id: device.id.to_string(),
+        is_key,
+        expires: date(lang, Some(device.expires_at)),
         created: date(lang, Some(device.created_at)),
         used: date(lang, device.last_used),
-        address: device.address,
-        user_agent: device.user_agent.unwrap_or_else(|| lang.text("unknown")),
-        scopes: scope_words(lang, &scopes).join(", "),
+        address: device.from.address,
+        user_agent: device.from.user_agent.unwrap_or_else(|| lang.text("unknown")),
+        scopes: scopes.join(", "),
         name: device.name,
         status: match device.status {
             Status::Active => "status-active",
@@ -55,7 +67,25 @@ struct AccountPage {
     page: Page,
     live: Vec<Line>,
     ended: Vec<Line>,
+    /// Names of keys that were reported, and when.
+    leaked: Vec<(String, String)>,
     said: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "connect.html")]
+struct ConnectPage {
+    page: Page,
+    script: &'static str,
+    server: String,
+    grant: String,
+    state: Connecting,
+}
+
+enum Connecting {
+    Waiting { code: String, seconds: u64, left: String },
+    Used(String),
+    Over,
 }
 
 /// Ended devices that are shown; the newest come first.
@@ -70,15 +100,18 @@ async fn list(
     now: Timestamp,
 ) -> Outcome {
     let page = Page::new(app, browser);
-    let (mut live, mut ended) = (Vec::new(), Vec::new());
+    let (mut live, mut ended, mut leaked) = (Vec::new(), Vec::new(), Vec::new());
     for device in devices::of_account(app, account, now).await? {
+        if device.leaked_at.is_some() {
+            leaked.push((device.name.clone(), date(&page.lang, device.leaked_at)));
+        }
         match device.status {
             Status::Active => live.push(line(&page.lang, device)),
             Status::Expired | Status::Revoked if ended.len() < ENDED => ended.push(line(&page.lang, device)),
             Status::Expired | Status::Revoked => {}
         }
     }
-    render(status, &AccountPage { page, live, ended, said })
+    render(status, &AccountPage { page, live, ended, leaked, said })
 }
 
 pub async fn account(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -96,6 +129,7 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
         };
         let address = http::address(parts).to_string();
         let (status, said) = match form.one("action") {
+            Some("connect") => return connect(app, browser, parts, now).await,
             Some("revoke_all") => {
                 devices::revoke_all_own(app, account, &address, now).await?;
                 (StatusCode::OK, "account-revoked-all")
@@ -118,3 +152,56 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     })
     .await
 }
+
+/// *Connect a command line*: makes a code and leads to the page that shows it.
+async fn connect(app: &Arc<App>, browser: &Browser, parts: &Parts, now: Timestamp) -> Outcome {
+    let Some((session, account)) = browser.session.clone() else {
+        return redirect(app, &Next::Account.login_path(false));
+    };
+    let caller = Caller { account, proof: Proof::Session(session) };
+    match reverse::make(app, &caller, http::origin(parts), http::address(parts), now).await? {
+        Making::Made(made) => redirect(app, &format!("/account/connect/{}", made.grant)),
+        Making::TooMany(wait) => Err(PageError::Limited(wait)),
+        Making::Refused => redirect(app, &Next::Account.login_path(false)),
+    }
+}
+
+/// Shows a code that is typed into a command line, and what became of it.
+pub async fn connecting(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Response {
+    get(app, parts, async |app, _, browser, now| {
+        let Some(account) = browser.account() else {
+            return redirect(app, &Next::Account.login_path(false));
+        };
+        let id: GrantId = id.parse().map_err(|_| PageError::Missing)?;
+        let status = reverse::status(app, account, id, now).await?.ok_or(PageError::Missing)?;
+        let page = Page::new(app, browser);
+        let state = match status {
+            reverse::Status::Waiting { code, left } => {
+                let seconds = ceil_secs(left);
+                let left = format!("{}:{:02}", seconds / 60, seconds % 60);
+                Connecting::Waiting { code: code.reveal().to_owned(), seconds, left }
+            }
+            reverse::Status::Used(Some(key)) => Connecting::Used(page.t3(
+                "connect-used",
+                [
+                    ("when", date(&page.lang, Some(key.created_at))),
+                    ("address", key.from.address),
+                    ("program", key.from.user_agent.unwrap_or_else(|| page.t("unknown"))),
+                ],
+            )),
+            reverse::Status::Used(None) => Connecting::Used(page.t("connect-used-ended")),
+            reverse::Status::Over => Connecting::Over,
+        };
+        let server = app.public_url.issuer().to_owned();
+        let shown = ConnectPage { page, script: assets::script_name(), server, grant: id.to_string(), state };
+        let mut response = render(StatusCode::OK, &shown)?;
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, WITH_SCRIPT);
+        Ok(response)
+    })
+    .await
+}
+
+/// One script of ours, which asks nobody else.
+const WITH_SCRIPT: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);

@@ -14,16 +14,21 @@ use crate::app::App;
 const STYLE: &str = include_str!("../../assets/style.css");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
+const SCRIPT: &str = include_str!("../../assets/connect.js");
+
 /// The name changes with the content, so that caches may keep it for good.
+fn fingerprint(content: &str) -> String {
+    let digest = Digest::of(content);
+    digest.as_bytes().iter().take(6).fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
+}
+
 pub fn style_name() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| {
-        let digest: String = Digest::of(STYLE)
-            .as_bytes()
-            .iter()
-            .take(6)
-            .fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
-        format!("style.{digest}.css")
-    });
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("style.{}.css", fingerprint(STYLE)));
+    &NAME
+}
+
+pub fn script_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("connect.{}.js", fingerprint(SCRIPT)));
     &NAME
 }
 
@@ -32,6 +37,9 @@ pub async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, parts:
         "icon.svg" => ("image/svg+xml", ICON, "public, max-age=86400"),
         name if name == style_name() => {
             ("text/css; charset=utf-8", STYLE, "public, max-age=31536000, immutable")
+        }
+        name if name == script_name() => {
+            ("text/javascript; charset=utf-8", SCRIPT, "public, max-age=31536000, immutable")
         }
         _ => return missing(State(app), parts).await,
     };

@@ -8,10 +8,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use countersign_core::account::{Account, Session};
-use countersign_core::client::Client;
+use countersign_core::account::Account;
 use countersign_core::code::UserCode;
-use countersign_core::grant::{self, Ask, Grant};
+use countersign_core::grant::{self, Ask};
 use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
 use countersign_core::text::is_hidden;
@@ -22,7 +21,8 @@ use super::lang::Lang;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
 use crate::app::App;
-use crate::flow::decide::{self, Decided, Decision, Opened};
+use crate::flow::caller::{Caller, Proof};
+use crate::flow::decide::{self, CodeBox, Decided, Decision, Found, Opened};
 use crate::http::{self, BadForm, Form};
 
 #[derive(Template)]
@@ -59,7 +59,9 @@ impl Hint {
 #[template(path = "confirm.html")]
 struct ConfirmPage {
     page: Page,
-    client: String,
+    lead: String,
+    /// Of an API key: its name, and how long it lasts.
+    key: Option<(String, String)>,
     name: String,
     hint: Hint,
     code: String,
@@ -97,10 +99,11 @@ fn shown(app: &App, code: &str) -> String {
 pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
     post(app, request, async |app, parts, browser, form, now| {
         let typed = form.one("user_code").unwrap_or_default();
-        let Some((session, account)) = &browser.session else {
+        let Some((session, account)) = browser.session.clone() else {
             return redirect(app, &Next::Device { code: plausible(typed) }.login_path(false));
         };
-        let visit = Visit { app, parts, browser, session, account, now };
+        let caller = Caller { account, proof: Proof::Session(session) };
+        let visit = Visit { app, parts, browser, caller: &caller, now };
         if form.one("undo").is_some() {
             return visit.undo(form.one("grant")).await;
         }
@@ -119,8 +122,7 @@ struct Visit<'a> {
     app: &'a Arc<App>,
     parts: &'a Parts,
     browser: &'a Browser,
-    session: &'a Session,
-    account: &'a Account,
+    caller: &'a Caller,
     now: Timestamp,
 }
 
@@ -130,9 +132,10 @@ impl Visit<'_> {
     }
 
     /// Looks a code up, which counts as a wrong one unless it is right.
-    async fn lookup(&self, typed: &str) -> Result<Option<(Grant, Arc<Client>)>, PageError> {
-        match decide::open(self.app, self.account, http::address(self.parts), typed, self.now).await? {
-            Opened::Found(grant, client) => Ok(Some((*grant, client))),
+    async fn lookup(&self, typed: &str) -> Result<Option<Found>, PageError> {
+        let (account, address) = (&self.caller.account, http::address(self.parts));
+        match decide::open(self.app, account, address, typed, CodeBox::Any, self.now).await? {
+            Opened::Found(found) => Ok(Some(found)),
             Opened::Wrong => Ok(None),
             Opened::Limited(wait) => Err(PageError::Limited(wait)),
         }
@@ -140,8 +143,10 @@ impl Visit<'_> {
 
     async fn open(&self, typed: &str) -> Outcome {
         match self.lookup(typed).await? {
-            Some((grant, _)) if !grant.accepts(&self.session.sign_in, self.now) => self.sign_in_again(typed),
-            Some((grant, client)) => self.confirm(&grant, &client, typed, false),
+            Some(found) if !found.grant.accepts(&self.caller.sign_in(), self.now) => {
+                self.sign_in_again(typed)
+            }
+            Some(found) => self.confirm(&found, typed, false),
             None => self.wrong(typed),
         }
     }
@@ -156,15 +161,36 @@ impl Visit<'_> {
         redirect(self.app, &Next::Device { code: plausible(typed) }.login_path(true))
     }
 
-    fn confirm(&self, grant: &Grant, client: &Client, typed: &str, own_missing: bool) -> Outcome {
+    fn confirm(&self, found: &Found, typed: &str, own_missing: bool) -> Outcome {
         let page = self.page();
-        let Ask::Tokens(ask) = &grant.ask;
-        let name = self.account.name.to_string();
+        let grant = &found.grant;
+        let account = &self.caller.account;
+        let name = account.name.to_string();
+        let client = found.client.as_ref().map(|client| client.name.as_str());
+        let (lead, key, hint) = match (&grant.ask, client) {
+            (Ask::Tokens(ask), client) => {
+                let lead = page.t2("confirm-lead", "client", client.unwrap_or_default(), "name", &name);
+                (lead, None, Hint::read(ask.options.login_hint.as_deref(), account))
+            }
+            (Ask::Key(ask), client) => {
+                let lead = match client {
+                    Some(client) => page.t2("confirm-key-lead", "client", client, "name", &name),
+                    None => page.t1("confirm-key-lead-nobody", "name", &name),
+                };
+                let days = self.app.config.cli.key_ttl.as_secs().div_ceil(86_400);
+                (lead, Some((ask.name.clone(), page.lang.count("confirm-key-days", days))), Hint::None)
+            }
+        };
         let confirm = ConfirmPage {
-            client: client.name.clone(),
-            hint: Hint::read(ask.options.login_hint.as_deref(), self.account),
+            lead,
+            hint,
             code: shown(self.app, typed),
-            scopes: scope_words(&page.lang, &ask.scopes),
+            scopes: if key.is_some() && grant.scopes().is_empty() {
+                vec![page.t("key-scopes-none")]
+            } else {
+                scope_words(&page.lang, grant.scopes())
+            },
+            key,
             age: age(&page.lang, self.now.since(grant.asked_at)),
             address: grant.from.address.clone(),
             user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),
@@ -178,11 +204,7 @@ impl Visit<'_> {
     }
 
     /// The grant of a confirm page: by its ticket, which a late decision still has, else by code.
-    async fn decided_grant(
-        &self,
-        form: &Form,
-        typed: &str,
-    ) -> Result<Option<(Grant, Arc<Client>)>, PageError> {
+    async fn decided_grant(&self, form: &Form, typed: &str) -> Result<Option<Found>, PageError> {
         match form.one("ticket") {
             None => self.lookup(typed).await,
             Some(ticket) => match self.browser.read_ticket(self.app, ticket) {
@@ -193,7 +215,7 @@ impl Visit<'_> {
     }
 
     async fn decide(&self, form: &Form, typed: &str, decision: Decision) -> Outcome {
-        let Some((grant, client)) = self.decided_grant(form, typed).await? else {
+        let Some(found) = self.decided_grant(form, typed).await? else {
             return match form.one("ticket") {
                 // The page was opened in another session: only the code can lead back to it.
                 Some(_) => self.say("lost-title", StatusCode::CONFLICT, |page| page.t("lost-text"), None),
@@ -201,39 +223,46 @@ impl Visit<'_> {
             };
         };
         if decision == Decision::Approve && form.one("own_device").is_none() {
-            return match grant.undecided(self.now) {
-                Ok(()) => self.confirm(&grant, &client, typed, true),
+            return match found.grant.undecided(self.now) {
+                Ok(()) => self.confirm(&found, typed, true),
                 Err(_) => self.late(),
             };
         }
-        let id = grant.id;
+        let (id, who) = (found.grant.id, self.who(&found));
         let from = http::origin(self.parts);
-        match decide::decide(self.app, self.session, grant, decision, &from, self.now).await? {
-            Decided::Approved => self.approved(id, &client),
-            Decided::Denied => self.denied(&client),
+        match decide::decide(self.app, self.caller, *found.grant, decision, &from, self.now).await? {
+            Decided::Approved => self.approved(id, &who),
+            Decided::Denied => self.denied(&who),
             Decided::TooLate => self.late_or_again(id, decision).await,
             Decided::SignInTooOld => self.sign_in_again(typed),
         }
     }
 
-    fn approved(&self, id: GrantId, client: &Client) -> Outcome {
-        let text = |page: &Page| page.t1("approved-text", "client", &client.name);
+    /// Who asked, as people should read it: a name that nobody vouches for is none.
+    fn who(&self, found: &Found) -> String {
+        let client = found.client.as_ref().map(|client| client.name.clone());
+        client.unwrap_or_else(|| self.page().t("command-line"))
+    }
+
+    fn approved(&self, id: GrantId, who: &str) -> Outcome {
+        let text = |page: &Page| page.t1("approved-text", "client", who);
         self.say("approved-title", StatusCode::OK, text, Some(id.to_string()))
     }
 
-    fn denied(&self, client: &Client) -> Outcome {
-        self.say("denied-title", StatusCode::OK, |page| page.t1("denied-text", "client", &client.name), None)
+    fn denied(&self, who: &str) -> Outcome {
+        self.say("denied-title", StatusCode::OK, |page| page.t1("denied-text", "client", who), None)
     }
 
     /// Loading the result page again sends its form again: then it says the same again.
     async fn late_or_again(&self, id: GrantId, decision: Decision) -> Outcome {
-        let Some((grant, client)) = decide::reopen(self.app, id).await? else { return self.late() };
-        match (decision, &grant.state) {
+        let Some(found) = decide::reopen(self.app, id).await? else { return self.late() };
+        let who = self.who(&found);
+        match (decision, &found.grant.state) {
             (
                 Decision::Approve,
                 grant::State::Approved(approval) | grant::State::Redeemed { approval, .. },
-            ) if approval.by == self.account.id => self.approved(id, &client),
-            (Decision::Deny, grant::State::Denied { .. }) => self.denied(&client),
+            ) if approval.by == self.caller.account.id => self.approved(id, &who),
+            (Decision::Deny, grant::State::Denied { .. }) => self.denied(&who),
             _ => self.late(),
         }
     }
@@ -244,7 +273,10 @@ impl Visit<'_> {
 
     async fn undo(&self, grant: Option<&str>) -> Outcome {
         let undone = match grant.and_then(|grant| grant.parse().ok()) {
-            Some(id) => decide::undo(self.app, self.account, id, &http::origin(self.parts), self.now).await?,
+            Some(id) => {
+                let from = http::origin(self.parts);
+                decide::undo(self.app, &self.caller.account, id, &from, self.now).await?
+            }
             None => false,
         };
         if undone {
@@ -278,6 +310,7 @@ pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
         "email" => lang.text("scope-email"),
         "offline_access" => lang.text("scope-offline"),
         "introspect" => lang.text("scope-introspect"),
+        "devices" => lang.text("scope-devices"),
         other => lang.text_with("scope-other", &[("scope", other.into())]),
     };
     scopes.iter().map(words).collect()

@@ -11,9 +11,10 @@ use countersign_core::code::UserCode;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
-use super::browser::{Browser, bake};
+use super::browser::Browser;
 use super::{Outcome, Page, PageError, get, post, redirect, render};
 use crate::app::App;
+use crate::cookie;
 use crate::flow::login::{self, Credentials, SignedIn};
 use crate::http::{self, Form};
 
@@ -134,7 +135,9 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
         match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {
             SignedIn::Yes(cookie) => {
                 let mut response = redirect(app, &next.path(app))?;
-                if let Some(cookie) = bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs())) {
+                if let Some(cookie) =
+                    cookie::bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs()))
+                {
                     response.headers_mut().insert(header::SET_COOKIE, cookie);
                 }
                 Ok(response)
@@ -168,7 +171,7 @@ pub async fn leave(State(app): State<Arc<App>>, request: Request) -> Response {
             login::sign_out(app, browser.cookie(), account, now).await?;
         }
         let mut response = redirect(app, "/login?next=account&signed_out=yes")?;
-        if let Some(cookie) = bake(app, "", Some(0)) {
+        if let Some(cookie) = cookie::bake(app, "", Some(0)) {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
         Ok(response)

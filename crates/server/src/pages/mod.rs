@@ -18,7 +18,7 @@ use countersign_core::time::{Timestamp, ceil_secs};
 use fluent_templates::fluent_bundle::FluentValue;
 use std::sync::Arc;
 
-pub use self::account::{account, revoke};
+pub use self::account::{account, connecting, revoke};
 pub use self::assets::asset;
 use self::browser::Browser;
 pub use self::device::{device, enter};
@@ -60,6 +60,10 @@ impl Page {
 
     fn t2(&self, key: &str, name: &'static str, value: &str, other: &'static str, second: &str) -> String {
         self.lang.text_with(key, &[(name, FluentValue::from(value)), (other, FluentValue::from(second))])
+    }
+
+    fn t3(&self, key: &str, values: [(&'static str, String); 3]) -> String {
+        self.lang.text_with(key, &values.map(|(name, value)| (name, FluentValue::from(value))))
     }
 }
 
@@ -171,7 +175,7 @@ fn error_page(app: &App, parts: &Parts, browser: &Browser, error: &PageError) ->
             let status = match bad {
                 BadForm::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 BadForm::TooSlow => StatusCode::REQUEST_TIMEOUT,
-                BadForm::Broken | BadForm::ContentType | BadForm::Encoding | BadForm::Repeated(_) => {
+                BadForm::Broken | BadForm::ContentType(_) | BadForm::Encoding | BadForm::Repeated(_) => {
                     StatusCode::BAD_REQUEST
                 }
             };

@@ -9,13 +9,18 @@ use countersign_core::time::Timestamp;
 use super::grants::{amr_list, amr_text};
 use super::{Result, Row, Stmt, Store, statements};
 
+/// What [`read`] takes from a row.
+macro_rules! account_columns {
+    () => {
+        "account.id, account.name, account.email, account.full_name, account.tier, account.admin_at, \
+         account.created_at, account.disabled_at"
+    };
+}
+pub(super) use account_columns;
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT account.id, account.name, account.email, account.full_name, account.tier, account.admin_at, \
-             account.created_at, account.disabled_at",
-            $rest
-        )
+        concat!("SELECT ", account_columns!(), $rest)
     };
 }
 
@@ -29,18 +34,30 @@ statements! {
     DISABLE = "UPDATE account SET disabled_at = ?2 WHERE id = ?1 AND disabled_at IS NULL";
     ENABLE = "UPDATE account SET disabled_at = NULL WHERE id = ?1 AND disabled_at IS NOT NULL";
     REMOVE = "DELETE FROM account WHERE id = ?1";
+    UPDATE_CLAIMS = "UPDATE account SET full_name = COALESCE(?3, full_name), email = CASE WHEN CAST(?2 AS TEXT) IS NULL THEN email \
+                     WHEN EXISTS (SELECT 1 FROM account AS other WHERE lower(other.email) = lower(CAST(?2 AS TEXT)) AND other.id <> ?1) \
+                     THEN NULL ELSE CAST(?2 AS TEXT) END WHERE id = ?1";
+    INSERT_OF_ISSUER = "INSERT INTO account (id, name, full_name, tier, created_at, email) SELECT ?1, ?2, ?3, 'none', ?4, \
+                        CASE WHEN EXISTS (SELECT 1 FROM account WHERE lower(account.email) = lower(CAST(?5 AS TEXT))) THEN NULL ELSE CAST(?5 AS TEXT) END";
+    OF_SUBJECT = select!(", identity.said_at FROM identity JOIN account ON account.id = identity.account_id \
+                 WHERE identity.issuer = ?1 AND identity.subject = ?2");
+    IDENTIFY = "INSERT INTO identity (issuer, subject, account_id, said_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    HEARD = "UPDATE identity SET said_at = ?4 WHERE issuer = ?1 AND subject = ?2 AND said_at = ?3";
+    FORGET_IDENTITIES = "DELETE FROM identity WHERE account_id = ?1";
     SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
               FROM browser_session JOIN account ON account.id = browser_session.account_id \
               WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND account.disabled_at IS NULL");
     START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
                      SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
+    SESSION_HOLDS = "UPDATE browser_session SET expires_at = expires_at WHERE digest = ?1 AND expires_at > ?2";
+    HOLD = "UPDATE account SET tier = tier WHERE id = ?1 AND disabled_at IS NULL";
     END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
     END_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1";
     SWEEP_SESSIONS = "DELETE FROM browser_session WHERE digest IN \
                       (SELECT digest FROM browser_session WHERE expires_at <= ?1 LIMIT ?2)";
 }
 
-fn read(row: &mut Row) -> Result<Account> {
+pub(super) fn read(row: &mut Row) -> Result<Account> {
     Ok(Account {
         id: row.take()?,
         name: row.take()?,
@@ -84,6 +101,50 @@ pub fn insert(account: &Account, password: &str) -> Stmt {
             password.into(),
         ],
     )
+}
+
+/// An account that an issuer vouches for, without a password. An e-mail address that somebody else has
+/// stays theirs. Conflicts if the name is taken.
+pub fn insert_of_issuer(account: &Account) -> Stmt {
+    Stmt::one(
+        INSERT_OF_ISSUER,
+        vec![
+            account.id.into(),
+            (&account.name).into(),
+            account.full_name.as_deref().into(),
+            account.created_at.into(),
+            account.email.as_deref().into(),
+        ],
+    )
+}
+
+/// Who somebody is elsewhere. Conflicts if that is known of anybody.
+pub fn identify(issuer: &str, subject: &str, account: AccountId, said_at: Timestamp, now: Timestamp) -> Stmt {
+    let args = vec![issuer.into(), subject.into(), account.into(), said_at.into(), now.into()];
+    Stmt::one(IDENTIFY, args)
+}
+
+/// The account of somebody who is known by an issuer, and when the newest token that was listened to
+/// was issued.
+pub async fn of_subject(store: &Store, issuer: &str, subject: &str) -> Result<Option<(Account, Timestamp)>> {
+    let Some(mut row) = store.row(OF_SUBJECT, &[issuer.into(), subject.into()]).await? else {
+        return Ok(None);
+    };
+    Ok(Some((read(&mut row)?, row.take()?)))
+}
+
+/// A conflict if somebody else listened meanwhile.
+pub fn heard(issuer: &str, subject: &str, before: Timestamp, said_at: Timestamp) -> Stmt {
+    Stmt::one(HEARD, vec![issuer.into(), subject.into(), before.into(), said_at.into()])
+}
+
+/// What an issuer says by now. An e-mail address that somebody else has stays theirs.
+pub fn update_claims(id: AccountId, email: Option<&str>, full_name: Option<&str>) -> Stmt {
+    Stmt::one(UPDATE_CLAIMS, vec![id.into(), email.into(), full_name.into()])
+}
+
+pub fn forget_identities(account: AccountId) -> Stmt {
+    Stmt::any(FORGET_IDENTITIES, vec![account.into()])
 }
 
 pub fn set_password(id: AccountId, hash: &str) -> Stmt {
@@ -130,6 +191,16 @@ pub fn start_session(session: &Session, checked: &str, from: &Origin) -> Stmt {
             checked.into(),
         ],
     )
+}
+
+/// Conflicts unless the session is still good.
+pub fn session_holds(digest: &Digest, now: Timestamp) -> Stmt {
+    Stmt::one(SESSION_HOLDS, vec![digest.into(), now.into()])
+}
+
+/// Makes batches about this person wait for each other; a conflict if it is disabled or gone.
+pub fn hold(id: AccountId) -> Stmt {
+    Stmt::one(HOLD, vec![id.into()])
 }
 
 pub fn end_session(digest: &Digest) -> Stmt {

@@ -12,7 +12,7 @@ statements! {
     REPLACE = "UPDATE attempt SET count = ?2, strikes = ?3, until_at = ?4, forget_at = ?5 \
                WHERE bucket = ?1 AND count = ?6 AND strikes = ?7 AND until_at = ?8";
     FORGET = "DELETE FROM attempt WHERE bucket = ?1";
-    SWEEP = "DELETE FROM attempt WHERE bucket IN (SELECT bucket FROM attempt WHERE forget_at <= ?1 LIMIT ?2)";
+    SWEEP = "DELETE FROM attempt WHERE bucket IN (SELECT bucket FROM attempt WHERE forget_at <= ?1 LIMIT ?2) AND forget_at <= ?1";
 }
 
 pub async fn read(store: &Store, bucket: &Digest) -> Result<Option<Tally>> {

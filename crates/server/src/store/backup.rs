@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrations::SCHEMA_VERSION;
 
@@ -80,14 +80,15 @@ pub fn backup(database: &Path, to: &Path) -> Result<Contents> {
     }
     let partial = beside(to, ".partial");
     drop(create(&partial)?);
-    let copied = copy(database, &partial).and_then(|()| inspect(&partial));
-    if copied.is_err() {
-        written(&partial, std::fs::remove_file(&partial))?;
-    }
-    let contents = copied?;
-    // Unlike a rename this never replaces what somebody put there meanwhile.
-    written(to, std::fs::hard_link(&partial, to))?;
+    let copied = copy(database, &partial).and_then(|()| inspect(&partial)).and_then(|contents| {
+        // Its bytes are on the disk before it has its name. Unlike a rename this never replaces what
+        // somebody put there meanwhile.
+        written(&partial, sync(&partial))?;
+        written(to, std::fs::hard_link(&partial, to))?;
+        Ok(contents)
+    });
     written(&partial, std::fs::remove_file(&partial))?;
+    let contents = copied?;
     written(to, sync(to))?;
     Ok(contents)
 }
@@ -134,7 +135,12 @@ pub fn inspect(file: &Path) -> Result<Contents> {
 /// Puts the copy `from` in the place of `database`. What was there before is kept beside it; its
 /// name is the answer.
 pub fn restore(from: &Path, database: &Path, force: bool) -> Result<(Contents, Option<PathBuf>)> {
-    let contents = inspect(from)?;
+    // A database in use has a log beside it, without which it is not whole.
+    if LOGS.iter().any(|ending| std::fs::metadata(beside(from, ending)).is_ok_and(|log| log.len() > 0)) {
+        let why = "there is a log beside it, so it is a database in use: copy that with `countersign backup`";
+        return Err(BackupError::Unusable { file: from.display().to_string(), why: why.to_owned() });
+    }
+    inspect(from)?;
     if database.exists() && !force {
         return Err(BackupError::WouldReplace(database.display().to_string()));
     }
@@ -143,38 +149,67 @@ pub fn restore(from: &Path, database: &Path, force: bool) -> Result<(Contents, O
     let mut file = create(&partial)?;
     let copied = File::open(from).and_then(|mut from| std::io::copy(&mut from, &mut file));
     let copied = copied.and_then(|_| file.flush()).and_then(|()| file.sync_all());
-    let prepared = written(&partial, copied).and_then(|()| set_aside(database));
-    let kept = match prepared {
-        Ok(kept) => kept,
-        Err(error) => {
-            written(&partial, std::fs::remove_file(&partial))?;
-            return Err(error);
-        }
-    };
-    written(database, std::fs::rename(&partial, database))?;
+    let replaced = written(&partial, copied).and_then(|()| inspect(&partial)).and_then(|contents| {
+        let kept = set_aside(database, &partial)?;
+        Ok((contents, kept))
+    });
+    if replaced.is_err() {
+        written(&partial, std::fs::remove_file(&partial))?;
+    }
+    let replaced = replaced?;
     written(database, sync(database))?;
-    Ok((contents, kept))
+    Ok(replaced)
 }
 
-/// Moves a database that nobody uses out of the way.
-fn set_aside(database: &Path) -> Result<Option<PathBuf>> {
-    if !database.exists() {
-        return Ok(None);
-    }
-    {
-        let connection = Connection::open(database).map_err(failed)?;
-        // Leaving WAL mode folds the log into the file, and is refused while anybody else has it open.
-        let mode = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
-        if !mode.is_ok_and(|mode| mode == "delete") {
-            return Err(BackupError::InUse(database.display().to_string()));
-        }
-    }
+/// What SQLite keeps beside a database while it is in use, and takes for the log of whatever stands
+/// there under its name.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Puts `new` in the place of a database that nobody uses, and keeps that one under another name.
+fn set_aside(database: &Path, new: &Path) -> Result<Option<PathBuf>> {
+    // Held until the new one is there: a server that starts meanwhile finds the old one locked.
+    let held = if database.exists() { alone(database)? } else { None };
     let mut kept = beside(database, ".replaced");
-    while kept.exists() {
+    let taken = |kept: &Path| kept.exists() || LOGS.iter().any(|ending| beside(kept, ending).exists());
+    while taken(&kept) {
         kept = beside(&kept, "-before");
     }
-    written(&kept, std::fs::rename(database, &kept))?;
-    Ok(Some(kept))
+    // A log that a crash left goes with its database, also if that is gone.
+    let mut moved = false;
+    for ending in LOGS.iter().filter(|ending| beside(database, ending).exists()) {
+        written(&kept, std::fs::rename(beside(database, ending), beside(&kept, ending)))?;
+        moved = true;
+    }
+    if database.exists() {
+        // Two names for the old one, then one step: there is a database at every moment.
+        if std::fs::hard_link(database, &kept).is_err() {
+            written(&kept, std::fs::rename(database, &kept))?;
+        }
+        moved = true;
+    }
+    written(database, std::fs::rename(new, database))?;
+    drop(held);
+    Ok(moved.then_some(kept))
+}
+
+/// Opens a database so that nobody else can. `None` if it is too damaged for that.
+fn alone(database: &Path) -> Result<Option<Connection>> {
+    let connection = Connection::open(database).map_err(failed)?;
+    // Leaving WAL mode folds the log into the file, and is refused while anybody else has it open.
+    let mode = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+    let locked = mode.and_then(|mode| {
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        Ok(mode == "delete")
+    });
+    match locked {
+        Ok(true) => Ok(Some(connection)),
+        Err(rusqlite::Error::SqliteFailure(error, _))
+            if matches!(error.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+        {
+            Ok(None)
+        }
+        Ok(false) | Err(_) => Err(BackupError::InUse(database.display().to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -209,5 +244,29 @@ mod tests {
         std::fs::write(folder.path().join("damaged"), damaged).unwrap();
         assert!(restore(&folder.path().join("damaged"), &database, true).is_err());
         assert_eq!(inspect(&database).unwrap(), inspect(&copy).unwrap(), "nothing was changed");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_a_crash_left_does_not_spoil_what_is_restored() {
+        let (store, folder) = contract::sqlite().await;
+        let database = folder.path().join("test.db");
+        let copy = folder.path().join("copy");
+        backup(&database, &copy).unwrap();
+        let (crashed, log) = (folder.path().join("crashed.db"), folder.path().join("crashed.db-wal"));
+        std::fs::copy(beside(&database, "-wal"), &log).unwrap();
+        assert!(std::fs::metadata(&log).unwrap().len() > 0);
+        // The database itself was moved away, its log was not.
+        let (_, kept) = restore(&copy, &crashed, false).unwrap();
+        assert!(!log.exists() && beside(&kept.unwrap(), "-wal").exists());
+        assert_eq!(inspect(&crashed).unwrap(), inspect(&copy).unwrap());
+        // One that cannot even be opened is what restoring is for.
+        std::fs::write(&crashed, [0x5A; 8192]).unwrap();
+        let (_, kept) = restore(&copy, &crashed, true).unwrap();
+        assert_eq!(std::fs::read(kept.unwrap()).unwrap(), [0x5A; 8192]);
+        assert_eq!(inspect(&crashed).unwrap(), inspect(&copy).unwrap());
+        // A database in use is no backup.
+        let live = restore(&database, &folder.path().join("other.db"), false);
+        assert!(matches!(live, Err(BackupError::Unusable { .. })));
+        store.close().await;
     }
 }

@@ -1,30 +1,30 @@
 //! Token families, refresh tokens, opaque access tokens.
 
-use countersign_core::account::{SignIn, Username};
+use countersign_core::account::{Account, SignIn, Username};
 use countersign_core::client::ClientId;
 use countersign_core::family::{Family, RefreshToken};
 use countersign_core::grant::Origin;
-use countersign_core::id::{AccountId, FamilyId, TokenId};
+use countersign_core::id::{AccountId, DeviceId, TokenId};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
+use super::accounts::{self, account_columns};
 use super::grants::{amr_list, amr_text};
 use super::{Result, Row, Stmt, Store, Value, statements};
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:expr),*) => {
         concat!(
             "SELECT f.id, f.account_id, f.client_id, f.grant_id, f.scopes, f.resources, f.nonce, f.sign_in_at, f.amr, \
              f.address, f.user_agent, f.created_at, f.last_used, f.expires_at, f.ended_at",
-            $rest
+            $($rest),*
         )
     };
 }
 
 statements! {
-    LIVE = select!(", account.name, account.email, account.full_name, account.created_at \
-           FROM token_family AS f JOIN account ON account.id = f.account_id JOIN client ON client.id = f.client_id \
+    LIVE = select!(", ", account_columns!(), " FROM token_family AS f JOIN account ON account.id = f.account_id JOIN client ON client.id = f.client_id \
            WHERE f.id = ?1 AND f.ended_at IS NULL AND account.disabled_at IS NULL \
            AND NOT EXISTS (SELECT 1 FROM revoked_token WHERE revoked_token.id = ?2)");
     BY_REFRESH = select!(", t.expires_at, t.spent_at, \
@@ -94,29 +94,11 @@ fn read(row: &mut Row) -> Result<Family> {
     })
 }
 
-/// What the owner of a live token is called.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    pub id: AccountId,
-    pub name: Username,
-    pub email: Option<String>,
-    pub full_name: Option<String>,
-    pub created_at: Timestamp,
-}
-
 /// The family of an access token, unless it ended, its owner was disabled, its client removed, or
 /// this very token revoked.
-pub async fn live(store: &Store, id: FamilyId, token: TokenId) -> Result<Option<(Family, Owner)>> {
+pub async fn live(store: &Store, id: DeviceId, token: TokenId) -> Result<Option<(Family, Account)>> {
     let Some(mut row) = store.row(LIVE, &[id.into(), token.into()]).await? else { return Ok(None) };
-    let family = read(&mut row)?;
-    let owner = Owner {
-        id: family.account,
-        name: row.take()?,
-        email: row.take()?,
-        full_name: row.take()?,
-        created_at: row.take()?,
-    };
-    Ok(Some((family, owner)))
+    Ok(Some((read(&mut row)?, accounts::read(&mut row)?)))
 }
 
 /// A refresh token of an enabled account, with its family, whatever state both are in.
@@ -180,17 +162,17 @@ pub fn insert(family: &Family) -> Stmt {
 }
 
 /// Conflicts if the family ended or its owner was disabled meanwhile.
-pub fn used(id: FamilyId, now: Timestamp) -> Stmt {
+pub fn used(id: DeviceId, now: Timestamp) -> Stmt {
     Stmt::one(USED, vec![id.into(), now.into()])
 }
 
 /// Ends a live family; a conflict for any other.
-pub fn end_live(id: FamilyId, now: Timestamp) -> Stmt {
+pub fn end_live(id: DeviceId, now: Timestamp) -> Stmt {
     Stmt::one(END, vec![id.into(), now.into()])
 }
 
 /// Ends a live family of this person's; a conflict for any other.
-pub fn end_own(id: FamilyId, account: AccountId, now: Timestamp) -> Stmt {
+pub fn end_own(id: DeviceId, account: AccountId, now: Timestamp) -> Stmt {
     Stmt::one(END_OWN, vec![id.into(), account.into(), now.into()])
 }
 
@@ -208,7 +190,7 @@ pub fn remove_of_account(account: AccountId) -> Stmt {
 
 pub fn issue(
     digest: &Digest,
-    family: FamilyId,
+    family: DeviceId,
     parent: Option<&Digest>,
     now: Timestamp,
     expires_at: Timestamp,
@@ -233,7 +215,7 @@ pub fn successors_unspent(digest: &Digest) -> Stmt {
 #[derive(Clone, Debug)]
 pub struct OpaqueAccess {
     pub id: TokenId,
-    pub family: FamilyId,
+    pub family: DeviceId,
     pub scopes: Scopes,
     pub audience: Vec<String>,
     pub issued_at: Timestamp,

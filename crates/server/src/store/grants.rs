@@ -2,8 +2,8 @@
 
 use countersign_core::account::SignIn;
 use countersign_core::client::ClientId;
-use countersign_core::grant::{Approval, Ask, Grant, Origin, State, TokensAsk};
-use countersign_core::id::{AccountId, FamilyId, GrantId};
+use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, State, TokensAsk, TokensOptions, Way};
+use countersign_core::id::{AccountId, DeviceId, GrantId};
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
@@ -12,8 +12,8 @@ use super::{Result, Row, Stmt, Store, StoreError, Value, statements};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, client_id, scopes, options, address, user_agent, poll_interval, asked_at, expires_at, \
-             opened_at, account_id, sign_in_at, amr, approved_at, denied_at, redeemed_at, family_id \
+            "SELECT id, ask, client_id, name, scopes, options, address, user_agent, poll_interval, asked_at, expires_at, \
+             opened_at, account_id, sign_in_at, amr, approved_at, denied_at, redeemed_at, device_id \
              FROM device_grant ",
             $rest
         )
@@ -24,21 +24,27 @@ statements! {
     BY_DEVICE = select!("WHERE device_digest = ?1");
     BY_CODE = select!("WHERE code_mac = ?1 AND expires_at > ?2 AND approved_at IS NULL AND denied_at IS NULL");
     BY_ID = select!("WHERE id = ?1");
-    INSERT = "INSERT INTO device_grant (id, device_digest, code_mac, client_id, scopes, options, address, user_agent, \
-              poll_interval, asked_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    INSERT = "INSERT INTO device_grant (id, device_digest, code_mac, ask, client_id, name, scopes, options, address, user_agent, \
+              poll_interval, asked_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    INSERT_APPROVED = "INSERT INTO device_grant (id, device_digest, ask, client_id, name, scopes, options, address, user_agent, \
+                       poll_interval, asked_at, expires_at, opened_at, approved_at, account_id, sign_in_at, amr) \
+                       VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?3, ?3, ?14, ?15, ?16)";
+    END_OLDER_REVERSE = "UPDATE device_grant SET denied_at = ?2 WHERE id IN (SELECT id FROM device_grant \
+                         WHERE account_id = ?1 AND ask = 'reverse' AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
+                         ORDER BY asked_at DESC, id DESC LIMIT 100 OFFSET ?3) \
+                         AND denied_at IS NULL AND redeemed_at IS NULL";
     OPEN = "UPDATE device_grant SET opened_at = ?2 WHERE id = ?1 AND opened_at IS NULL";
     APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, code_mac = NULL \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
-               AND EXISTS (SELECT 1 FROM browser_session AS session JOIN account ON account.id = session.account_id \
-               WHERE session.digest = ?6 AND session.expires_at > ?2 AND account.id = ?3 AND account.disabled_at IS NULL /* FOR SHARE */)";
+               AND EXISTS (SELECT 1 FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL /* FOR SHARE */)";
     DENY = "UPDATE device_grant SET denied_at = ?2, account_id = ?3, code_mac = NULL \
             WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     UNDO = "UPDATE device_grant SET denied_at = ?2 \
             WHERE id = ?1 AND account_id = ?3 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
-    REDEEM = "UPDATE device_grant SET redeemed_at = ?2, family_id = ?3 \
+    REDEEM = "UPDATE device_grant SET redeemed_at = ?2, device_id = ?3 \
               WHERE id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
               AND EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */) \
-              AND EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */)";
+              AND (client_id IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */))";
     REVOKE_OF_ACCOUNT = "UPDATE device_grant SET denied_at = ?2 \
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \
@@ -53,6 +59,11 @@ statements! {
     SWEEP = "DELETE FROM device_grant WHERE id IN (SELECT id FROM device_grant WHERE expires_at <= ?1 LIMIT ?2)";
 }
 
+/// What a grant asks for, as it stands in its row.
+const TOKENS: &str = "tokens";
+const KEY: &str = "key";
+const REVERSE: &str = "reverse";
+
 /// The empty list of `amr` is the empty text.
 pub(super) fn amr_text(amr: &[String]) -> String {
     amr.join(" ")
@@ -64,10 +75,21 @@ pub(super) fn amr_list(text: &str) -> Vec<String> {
 
 fn read(mut row: Row) -> Result<Grant> {
     let id = row.take()?;
-    let client = row.take()?;
+    let kind: String = row.take()?;
+    let client: Option<ClientId> = row.take()?;
+    let name: Option<String> = row.take()?;
     let scopes = row.take()?;
     let options: String = row.take()?;
-    let options = serde_json::from_str(&options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let ask = match (kind.as_str(), client, name) {
+        (TOKENS, Some(client), None) => {
+            let options: TokensOptions =
+                serde_json::from_str(&options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            Ask::Tokens(TokensAsk { client, scopes, options })
+        }
+        (KEY, client, Some(name)) => Ask::Key(KeyAsk { way: Way::Forward, client, name, scopes }),
+        (REVERSE, client, Some(name)) => Ask::Key(KeyAsk { way: Way::Reverse, client, name, scopes }),
+        _ => return Err(StoreError::Corrupt(format!("grant {id:?}: it asks for `{kind}`"))),
+    };
     let from = Origin { address: row.take()?, user_agent: row.take()? };
     let interval = row.take()?;
     let asked_at = row.take()?;
@@ -79,7 +101,7 @@ fn read(mut row: Row) -> Result<Grant> {
     let approved_at: Option<Timestamp> = row.take()?;
     let denied_at: Option<Timestamp> = row.take()?;
     let redeemed_at: Option<Timestamp> = row.take()?;
-    let family: Option<FamilyId> = row.take()?;
+    let device: Option<DeviceId> = row.take()?;
 
     let approval = match (approved_at, by, sign_in_at, amr) {
         (Some(at), Some(by), Some(sign_in_at), Some(amr)) => {
@@ -88,14 +110,13 @@ fn read(mut row: Row) -> Result<Grant> {
         (None, _, _, _) => None,
         (Some(_), _, _, _) => return Err(StoreError::Corrupt(format!("grant {id:?}: approved by nobody"))),
     };
-    let state = match (approval, denied_at, redeemed_at, family) {
+    let state = match (approval, denied_at, redeemed_at, device) {
         (_, Some(at), None, _) => State::Denied { at },
         (None, None, None, None) => State::Pending,
         (Some(approval), None, None, None) => State::Approved(approval),
-        (Some(approval), None, Some(at), Some(family)) => State::Redeemed { approval, at, family },
+        (Some(approval), None, Some(at), Some(device)) => State::Redeemed { approval, at, device },
         _ => return Err(StoreError::Corrupt(format!("grant {id:?}: its times contradict each other"))),
     };
-    let ask = Ask::Tokens(TokensAsk { client, scopes, options });
     Ok(Grant { id, ask, from, asked_at, expires_at, interval, opened_at, state })
 }
 
@@ -116,27 +137,54 @@ pub async fn by_id(store: &Store, id: GrantId) -> Result<Option<Grant>> {
     one(store, BY_ID, &[id.into()]).await
 }
 
+/// What is asked for and by whom, which stands in every new row.
+fn question(grant: &Grant) -> Result<Vec<Value>> {
+    let (kind, client, name, options) = match &grant.ask {
+        Ask::Tokens(ask) => {
+            let options = serde_json::to_string(&ask.options)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            (TOKENS, Some(&ask.client), None, options)
+        }
+        Ask::Key(ask) => {
+            let kind = match ask.way {
+                Way::Forward => KEY,
+                Way::Reverse => REVERSE,
+            };
+            (kind, ask.client.as_ref(), Some(&ask.name), String::new())
+        }
+    };
+    Ok(vec![
+        kind.into(),
+        client.into(),
+        name.into(),
+        grant.scopes().into(),
+        options.into(),
+        (&grant.from.address).into(),
+        grant.from.user_agent.as_deref().into(),
+        grant.interval.into(),
+        grant.asked_at.into(),
+        grant.expires_at.into(),
+    ])
+}
+
 /// A new question. A code that is taken makes it a conflict.
 pub fn insert(grant: &Grant, device: &Digest, code: &Digest) -> Result<Stmt> {
-    let Ask::Tokens(ask) = &grant.ask;
-    let options =
-        serde_json::to_string(&ask.options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(Stmt::one(
-        INSERT,
-        vec![
-            grant.id.into(),
-            device.into(),
-            code.into(),
-            (&ask.client).into(),
-            (&ask.scopes).into(),
-            options.into(),
-            (&grant.from.address).into(),
-            grant.from.user_agent.as_deref().into(),
-            grant.interval.into(),
-            grant.asked_at.into(),
-            grant.expires_at.into(),
-        ],
-    ))
+    let mut args: Vec<Value> = vec![grant.id.into(), device.into(), code.into()];
+    args.extend(question(grant)?);
+    Ok(Stmt::one(INSERT, args))
+}
+
+/// A question that was answered before it was asked. A code that is taken makes it a conflict.
+pub fn insert_approved(grant: &Grant, code: &Digest, approval: &Approval) -> Result<Stmt> {
+    let mut args: Vec<Value> = vec![grant.id.into(), code.into(), approval.at.into()];
+    args.extend(question(grant)?);
+    args.extend([approval.by.into(), approval.sign_in.at.into(), amr_text(&approval.sign_in.amr).into()]);
+    Ok(Stmt::one(INSERT_APPROVED, args))
+}
+
+/// Leaves this person the newest `keep` reverse codes that can still be used.
+pub fn end_older_reverse(account: AccountId, keep: u32, now: Timestamp) -> Stmt {
+    Stmt::any(END_OLDER_REVERSE, vec![account.into(), now.into(), keep.into()])
 }
 
 /// Nothing happens to one that somebody opened before.
@@ -144,15 +192,14 @@ pub fn open(id: GrantId, now: Timestamp) -> Stmt {
     Stmt::any(OPEN, vec![id.into(), now.into()])
 }
 
-/// Conflicts unless the grant is undecided and the session in which it was approved still good.
-pub fn approve(id: GrantId, approval: &Approval, session: &Digest) -> Stmt {
+/// Conflicts unless the grant is undecided and its person enabled.
+pub fn approve(id: GrantId, approval: &Approval) -> Stmt {
     let args = vec![
         id.into(),
         approval.at.into(),
         approval.by.into(),
         approval.sign_in.at.into(),
         amr_text(&approval.sign_in.amr).into(),
-        session.into(),
     ];
     Stmt::one(APPROVE, args)
 }
@@ -167,8 +214,8 @@ pub fn undo(id: GrantId, by: AccountId, now: Timestamp) -> Stmt {
 }
 
 /// Conflicts unless the grant is approved and unspent, and its person and client still allowed.
-pub fn redeem(id: GrantId, family: FamilyId, now: Timestamp) -> Stmt {
-    Stmt::one(REDEEM, vec![id.into(), now.into(), family.into()])
+pub fn redeem(id: GrantId, device: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::one(REDEEM, vec![id.into(), now.into(), device.into()])
 }
 
 /// Denies for good what this person approved and no device collected.

@@ -3,7 +3,10 @@
 use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_oauth_door.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_oauth_door.sql"),
+    include_str!("../../migrations/0002_cli_door.sql"),
+];
 
 /// What this program needs.
 #[expect(clippy::cast_possible_wrap, reason = "there are few migrations")]
@@ -22,9 +25,16 @@ pub const fn bookkeeping() -> (&'static str, &'static str) {
 }
 
 /// What is still to be run on a database of version `found`.
-pub fn pending(found: i64, opening: Opening) -> Result<impl Iterator<Item = (i64, &'static str)>> {
+pub fn pending(
+    found: i64,
+    opening: Opening,
+    place: &str,
+) -> Result<impl Iterator<Item = (i64, &'static str)>> {
     if found > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
+    }
+    if found == 0 && opening == Opening::Existing {
+        return Err(StoreError::Missing(place.to_owned()));
     }
     // A database of version 0 is one that was made a moment ago.
     if found < SCHEMA_VERSION && found > 0 && opening != Opening::Migrate {

@@ -6,6 +6,7 @@
 //! happened and the answer is [`Committed::Conflict`].
 
 pub mod accounts;
+pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod backup;
@@ -273,6 +274,7 @@ use statements;
 pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         accounts::STATEMENTS,
+        api_keys::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
         clients::STATEMENTS,

@@ -162,7 +162,8 @@ fn migrate(connection: &mut Connection, opening: Opening, now: Timestamp) -> Res
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     transaction.execute_batch(migrations::CREATE_TABLE).map_err(failed)?;
     let found = transaction.query_row(version, [], |row| row.get(0)).map_err(failed)?;
-    for (version, sql) in migrations::pending(found, opening)? {
+    let place = transaction.path().unwrap_or_default().to_owned();
+    for (version, sql) in migrations::pending(found, opening, &place)? {
         transaction.execute_batch(sql).map_err(failed)?;
         transaction.execute(applied, [version, now.micros()]).map_err(failed)?;
     }
@@ -343,10 +344,10 @@ mod tests {
         drop(Sqlite::open(&path, Opening::Create, NOW).unwrap());
         drop(Sqlite::open(&path, Opening::Existing, NOW).unwrap());
         // As a program sees it that knows one more migration than the database has.
-        let older = migrations::pending(SCHEMA_VERSION - 1, Opening::Migrate).map(Iterator::count);
+        let older = migrations::pending(SCHEMA_VERSION - 1, Opening::Migrate, "x").map(Iterator::count);
         assert_eq!(older.unwrap(), 1);
         for opening in [Opening::Create, Opening::Existing] {
-            let refused = migrations::pending(SCHEMA_VERSION - 1, opening).map(Iterator::count);
+            let refused = migrations::pending(SCHEMA_VERSION - 1, opening, "x").map(Iterator::count);
             assert_eq!(refused.is_err(), SCHEMA_VERSION > 1, "{opening:?}");
         }
     }

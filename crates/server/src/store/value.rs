@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_core::account::Username;
 use countersign_core::client::ClientId;
-use countersign_core::id::{AccountId, AuditId, FamilyId, GrantId, TokenId};
+use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, TokenId};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
@@ -59,7 +59,7 @@ into_value! {
     &Username, name => Self::from(name.as_str());
     AccountId, id => Self::Bytes(id.as_bytes().to_vec());
     GrantId, id => Self::Bytes(id.as_bytes().to_vec());
-    FamilyId, id => Self::Bytes(id.as_bytes().to_vec());
+    DeviceId, id => Self::Bytes(id.as_bytes().to_vec());
     TokenId, id => Self::Bytes(id.as_bytes().to_vec());
     AuditId, id => Self::Bytes(id.as_bytes().to_vec());
 }
@@ -175,7 +175,7 @@ macro_rules! from_bytes {
     )*};
 }
 
-from_bytes!(AccountId, AuditId, FamilyId, GrantId, TokenId, Digest);
+from_bytes!(AccountId, AuditId, DeviceId, GrantId, TokenId, Digest);
 
 /// Text that the domain can parse.
 pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T> {

@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod cli_door;
 mod client_authentication;
 mod limits;
 mod ops;

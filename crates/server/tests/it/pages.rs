@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use countersign_core::account::{Session, SignIn};
 use countersign_core::grant::Origin;
 use countersign_core::secret::{Digest, Plain};
+use countersign_server::flow::caller::{Caller, Proof};
 use countersign_server::flow::{accounts, decide, login};
 use countersign_server::store::{accounts as store_accounts, grants};
 use reqwest::header::ORIGIN;
@@ -318,7 +319,8 @@ async fn an_approval_counts_only_while_its_session_lasts() {
     login::sign_out(app, cookie, &account, server.now()).await.unwrap();
     let decision = decide::Decision::Approve;
     let from = Origin::default();
-    let decided = decide::decide(app, &session, grant, decision, &from, server.now()).await.unwrap();
+    let caller = Caller { account, proof: Proof::Session(session) };
+    let decided = decide::decide(app, &caller, grant, decision, &from, server.now()).await.unwrap();
     assert_eq!(decided, decide::Decided::TooLate);
     server.poll(&device).await.refused(400, "authorization_pending");
 }

@@ -341,6 +341,10 @@ pub struct Browser<'a> {
 }
 
 impl Browser<'_> {
+    pub const fn server(&self) -> &Server {
+        self.server
+    }
+
     pub async fn get(&mut self, path: &str) -> String {
         let request = self.server.http.get(self.server.url(path));
         path.clone_into(&mut self.path);

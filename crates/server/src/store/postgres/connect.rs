@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_core::secret::Plain;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -47,12 +47,27 @@ impl Options {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err("it names no host; expected postgres://user:password@host:5432/database".to_owned());
         }
+        // Then the host is the rest of the password, and would be shown.
+        let odd = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+        if config.get_hosts().iter().any(odd) {
+            return Err("there is an @ in the password: write it as %40".to_owned());
+        }
+        // Of several hosts the one that takes writes; what stands by may be behind.
+        if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         if config.get_user().is_none() {
             return Err("it names no user; expected postgres://user:password@host:5432/database".to_owned());
         }
         // Unless the URL says otherwise: TLS to other machines, none on this one.
-        if !url.reveal().contains("sslmode=") {
-            let local = config.get_hosts().iter().all(is_this_machine);
+        let query = url.reveal().rsplit_once('?').map_or("", |(_, query)| query);
+        if !query.contains("sslmode=") {
+            let addresses = config.get_hostaddrs();
+            let local = if addresses.is_empty() {
+                config.get_hosts().iter().all(is_this_machine)
+            } else {
+                addresses.iter().all(std::net::IpAddr::is_loopback)
+            };
             config.ssl_mode(if local { SslMode::Disable } else { SslMode::Require });
         }
         if config.get_application_name().is_none() {
@@ -85,15 +100,17 @@ impl Options {
 
     /// Connections that write.
     pub fn write_pool(&self) -> Result<Pool> {
-        self.pool_of(self.pool, "-c default_transaction_isolation=read\\ committed")
+        // A node that was lost in the middle of a commit must not keep its locks.
+        let timeout = self.statement_timeout.as_millis();
+        let settings = format!(
+            "-c default_transaction_isolation=read\\ committed -c idle_in_transaction_session_timeout={timeout}"
+        );
+        self.pool_of(self.pool, &settings)
     }
 
     /// Connections that only read, one statement at a time: what they see is committed.
     pub fn read_pool(&self) -> Result<Pool> {
-        self.pool_of(
-            1,
-            "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=on",
-        )
+        self.pool_of(1, "-c default_transaction_isolation=read\\ committed")
     }
 
     fn pool_of(&self, size: usize, settings: &str) -> Result<Pool> {

@@ -30,6 +30,14 @@ impl Failure {
         }
     }
 
+    /// An error as the answer to `BEGIN`. If that was cancelled, what followed it was no transaction.
+    pub fn at_begin(error: &Error) -> Self {
+        if error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED) {
+            return Self::Final(failed_ref(error));
+        }
+        Self::before(error)
+    }
+
     /// An error as the answer to `COMMIT`, or none.
     pub fn at_commit(error: &Error, transaction: Option<String>, changed: u64) -> Self {
         match error.code() {
@@ -74,6 +82,8 @@ pub fn is_lost(error: &Error) -> bool {
         SqlState::CONNECTION_DOES_NOT_EXIST,
         SqlState::TOO_MANY_CONNECTIONS,
         SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::IDLE_SESSION_TIMEOUT,
     ];
     match error.code() {
         Some(code) => going.contains(code),

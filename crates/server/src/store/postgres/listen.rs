@@ -44,8 +44,10 @@ pub async fn run(options: Options, feed: Arc<Feed>, stop: CancellationToken) {
 /// Ends only with an error.
 async fn listen(options: &Options, feed: &Arc<Feed>, complained: &mut bool) -> Result<()> {
     let lost = |error: tokio_postgres::Error| StoreError::Unavailable(error.to_string());
-    let (client, mut connection) =
-        options.with_settings("").connect(options.tls()?).await.map_err(super::error::failed)?;
+    let (config, tls) = (options.with_settings(""), options.tls()?);
+    let late = |_| StoreError::Unavailable("no answer in time".to_owned());
+    let connecting = tokio::time::timeout(options.connect_timeout + PATIENCE, config.connect(tls));
+    let (client, mut connection) = connecting.await.map_err(late)?.map_err(super::error::failed)?;
     let heard = feed.clone();
     let hearing = async move {
         loop {
@@ -61,8 +63,11 @@ async fn listen(options: &Options, feed: &Arc<Feed>, complained: &mut bool) -> R
         }
     };
     let asking = async {
-        let channel: String = client.query_one(CHANNEL, &[]).await.map_err(lost)?.get(0);
-        client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(lost)?;
+        let joining = async {
+            let channel: String = client.query_one(CHANNEL, &[]).await?.get(0);
+            client.batch_execute(&format!("LISTEN \"{channel}\"")).await
+        };
+        tokio::time::timeout(PATIENCE, joining).await.map_err(late)?.map_err(lost)?;
         // What was told before is told no more.
         feed.tell(&Event::Missed);
         if std::mem::take(complained) {

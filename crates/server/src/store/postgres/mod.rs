@@ -17,12 +17,13 @@ mod listen;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use countersign_core::time::Timestamp;
-use deadpool_postgres::{ClientWrapper, Pool};
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use futures_util::future::{join, join_all};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{SimpleQueryMessage, Statement};
@@ -31,13 +32,14 @@ use tokio_util::sync::CancellationToken;
 use self::error::{Failure, unavailable};
 use self::group::Group;
 use super::feed::Feed;
-use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
+use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, audit, migrations};
 pub use connect::Options;
 
 /// A commit that the engine refused because of others is tried this often, and a little later each
 /// time.
 const TRIES: u32 = 30;
-const BEGIN_AND_TELL: &str = "BEGIN; SELECT pg_current_xact_id()";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const BEGIN_AND_TELL: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()";
 /// How long the fate of a commit is asked after whose answer was lost.
 const INQUIRY: Duration = Duration::from_secs(5);
 const INQUIRY_PAUSE: Duration = Duration::from_millis(50);
@@ -109,7 +111,10 @@ impl Postgres {
             .await
             .map_err(failed)?;
         // Of nodes that start at once one migrates, the others wait and then find nothing to do.
-        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCKS}, hashtext(current_schema()))");
+        // Neither waiting for them nor copying a large table may take too long.
+        let lock = format!(
+            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCKS}, hashtext(current_schema()))"
+        );
         transaction.batch_execute(&lock).await.map_err(failed)?;
         let exists = "SELECT to_regclass('schema_migration') IS NOT NULL";
         let exists: bool = transaction.query_one(exists, &[]).await.map_err(failed)?.get(0);
@@ -121,7 +126,7 @@ impl Postgres {
         }
         let found: i64 = transaction.query_one(version, &[]).await.map_err(failed)?.get(0);
         let mut changed = false;
-        for (version, sql) in migrations::pending(found, opening)? {
+        for (version, sql) in migrations::pending(found, opening, self.place())? {
             transaction.batch_execute(sql).await.map_err(failed)?;
             let args: [&(dyn ToSql + Sync); 2] = [&version, &now.micros()];
             transaction.execute(&*translated(applied), &args).await.map_err(failed)?;
@@ -139,9 +144,14 @@ impl Postgres {
         // Reading twice harms nobody: a connection that was lost is worth a second one.
         for again in [true, false] {
             let client = reader.client().await?;
-            match read(&client, sql, args).await {
-                Err(error) if again && error::is_lost(&error) => reader.forget(&client).await,
-                other => return other.map_err(error::failed)?.iter().map(row).collect(),
+            match tokio::time::timeout(self.0.patience(), read(&client, sql, args)).await {
+                Ok(Err(error)) if again && error::is_lost(&error) => reader.forget(&client).await,
+                Ok(other) => return other.map_err(error::failed)?.iter().map(row).collect(),
+                // Not even a refusal came: nobody is there any more.
+                Err(_) => {
+                    reader.forget(&client).await;
+                    return Err(no_answer());
+                }
             }
         }
         Err(StoreError::Closed)
@@ -171,7 +181,7 @@ impl Postgres {
     pub async fn sweeper(&self) -> Result<Option<ClientWrapper>> {
         // Out of the pool, so that the lock ends with the connection.
         let client = self.0.writers.get().await.map_err(unavailable)?;
-        let client = deadpool_postgres::Object::take(client);
+        let client = Object::take(client);
         let lock = format!("SELECT pg_try_advisory_lock({SWEEP_LOCKS}, hashtext(current_schema()))");
         let got: bool = client.query_one(&lock, &[]).await.map_err(error::failed)?.get(0);
         Ok(got.then_some(client))
@@ -214,7 +224,7 @@ impl Reader {
             return Ok(client.clone());
         }
         let client = self.pool.get().await.map_err(unavailable)?;
-        let client = Arc::new(deadpool_postgres::Object::take(client));
+        let client = Arc::new(Object::take(client));
         *place = Some(client.clone());
         Ok(client)
     }
@@ -251,10 +261,13 @@ impl Inner {
                     tokio::time::sleep(pause(tries)).await;
                 }
                 Err(Failure::Unknown { transaction: Some(id), changed, error }) => {
-                    if self.inquire(&id, error).await? {
+                    if self.inquire(&id, witness(batch), error.clone()).await? {
                         return Ok(Committed::Done { changed });
                     }
                     tries += 1;
+                    if tries >= TRIES {
+                        return Err(error);
+                    }
                 }
                 Err(Failure::Conflict) => return Ok(Committed::Conflict),
                 Err(Failure::Unknown { transaction: None, error, .. } | Failure::Final(error)) => {
@@ -264,28 +277,61 @@ impl Inner {
         }
     }
 
+    /// How long an answer may take before nobody is there any more who would give it.
+    fn patience(&self) -> Duration {
+        self.options.statement_timeout * 2 + Duration::from_secs(1)
+    }
+
     async fn attempt(&self, batch: &[Stmt]) -> std::result::Result<Committed, Failure> {
         let client = self.writers.get().await.map_err(|error| Failure::Final(unavailable(error)))?;
         let prepared = batch.iter().map(async |stmt| client.prepare_cached(&translated(stmt.sql)).await);
-        let prepared: std::result::Result<Vec<_>, _> = join_all(prepared).await.into_iter().collect();
+        let prepared = tokio::time::timeout(self.patience(), join_all(prepared)).await;
+        let Ok(prepared) = prepared else {
+            drop(Object::take(client));
+            return Err(Failure::Final(no_answer()));
+        };
+        let prepared: std::result::Result<Vec<_>, _> = prepared.into_iter().collect();
         let prepared = prepared.map_err(|error| Failure::before(&error))?;
         if let ([stmt], [prepared]) = (batch, prepared.as_slice()) {
             // A transaction of its own: one round trip.
-            return match execute(&client, stmt, prepared).await {
-                Ok(changed) if stmt.fits(changed) => Ok(Committed::Done { changed }),
+            return match tokio::time::timeout(self.patience(), execute(&client, stmt, prepared)).await {
+                Ok(Ok(changed)) if stmt.fits(changed) => Ok(Committed::Done { changed }),
                 // It names its row, so it changed one or none.
-                Ok(0) => Ok(Committed::Conflict),
-                Ok(changed) => Err(Failure::too_many(stmt, changed)),
-                Err(error) => Failure::single(&error),
+                Ok(Ok(0)) => Ok(Committed::Conflict),
+                Ok(Ok(changed)) => Err(Failure::too_many(stmt, changed)),
+                Ok(Err(error)) => Failure::single(&error),
+                Err(_) => {
+                    drop(Object::take(client));
+                    Err(Failure::Unknown { transaction: None, changed: 0, error: no_answer() })
+                }
             };
         }
         let can_tell = self.can_tell(&client).await?;
+        let (outcome, ended) = self.transact(&client, batch, &prepared, can_tell).await;
+        if !ended {
+            // Still in a transaction, or nobody knows: it must not meet anybody else.
+            drop(Object::take(client));
+        }
+        outcome
+    }
+
+    /// Runs a batch in a transaction. The second answer is whether the connection is out of it again.
+    async fn transact(
+        &self,
+        client: &ClientWrapper,
+        batch: &[Stmt],
+        prepared: &[Statement],
+        can_tell: bool,
+    ) -> (std::result::Result<Committed, Failure>, bool) {
         // All of it is sent before the first answer is waited for.
-        let start = client.simple_query(if can_tell { BEGIN_AND_TELL } else { "BEGIN" });
-        let runs = batch.iter().zip(&prepared).map(|(stmt, prepared)| execute(&client, stmt, prepared));
-        let runs = join_all(runs);
-        let (begun, ran) = join(start, runs).await;
-        let begun = begun.map_err(|error| Failure::before(&error))?;
+        let start = client.simple_query(if can_tell { BEGIN_AND_TELL } else { BEGIN });
+        let runs = batch.iter().zip(prepared).map(|(stmt, prepared)| execute(client, stmt, prepared));
+        let runs = tokio::time::timeout(self.patience(), join(start, join_all(runs)));
+        let Ok((begun, ran)) = runs.await else { return (Err(Failure::Final(no_answer())), false) };
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return (Err(Failure::at_begin(&error)), false),
+        };
         let id = begun.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -296,28 +342,22 @@ impl Inner {
             match ran {
                 Ok(_) if stmt.event.is_some() => {}
                 Ok(changed) if stmt.fits(changed) => total += changed,
-                Ok(_) => outcome = outcome.and(Err(None)),
+                Ok(_) => outcome = outcome.and(Err(Failure::Conflict)),
                 // The first error is the reason; those after it only say that there was one.
-                Err(error) => {
-                    outcome = outcome.and(Err(Some(Failure::before(&error))));
-                }
+                Err(error) => outcome = outcome.and(Err(Failure::before(&error))),
             }
         }
-        match outcome {
-            Ok(()) => match client.batch_execute("COMMIT").await {
-                Ok(()) => Ok(Committed::Done { changed: total }),
-                Err(error) => Err(Failure::at_commit(&error, id, total)),
-            },
-            Err(failure) => {
-                let rolled_back = client.batch_execute("ROLLBACK").await;
-                match failure {
-                    Some(Failure::Conflict) | None => match rolled_back {
-                        Ok(()) => Ok(Committed::Conflict),
-                        Err(error) => Err(Failure::before(&error)),
-                    },
-                    Some(failure) => Err(failure),
-                }
+        let end = client.batch_execute(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        let ended = tokio::time::timeout(self.patience(), end).await;
+        match (outcome, ended) {
+            (Ok(()), Ok(Ok(()))) => (Ok(Committed::Done { changed: total }), true),
+            (Ok(()), Ok(Err(error))) => (Err(Failure::at_commit(&error, id, total)), false),
+            (Ok(()), Err(_)) => {
+                (Err(Failure::Unknown { transaction: id, changed: total, error: no_answer() }), false)
             }
+            // Whatever became of ROLLBACK, nothing was committed.
+            (Err(Failure::Conflict), ended) => (Ok(Committed::Conflict), matches!(ended, Ok(Ok(())))),
+            (Err(failure), ended) => (Err(failure), matches!(ended, Ok(Ok(())))),
         }
     }
 
@@ -331,15 +371,20 @@ impl Inner {
         Ok(*self.can_tell.get_or_init(|| can))
     }
 
-    /// Whether the transaction whose `COMMIT` got no answer was committed.
-    async fn inquire(&self, id: &str, lost: StoreError) -> Result<bool> {
+    /// Whether the transaction whose `COMMIT` got no answer was committed. Its number alone is no proof:
+    /// an engine that crashed before it wrote anything down gives the number to another one.
+    async fn inquire(&self, id: &str, witness: Option<&Value>, lost: StoreError) -> Result<bool> {
         let asking = async {
             loop {
                 if let Ok(client) = self.writers.get().await
                     && let Ok(row) = client.query_one("SELECT pg_xact_status($1::text::xid8)", &[&id]).await
                 {
                     match row.try_get::<_, Option<String>>(0) {
-                        Ok(Some(status)) if status == "committed" => return Some(true),
+                        Ok(Some(status)) if status == "committed" => {
+                            if let Ok(found) = client.query_opt(WITNESS, &[&witness?]).await {
+                                return Some(found.is_some());
+                            }
+                        }
                         Ok(Some(status)) if status == "aborted" => return Some(false),
                         // Its old connection may still be at it.
                         Ok(Some(_)) => {}
@@ -356,6 +401,17 @@ impl Inner {
     }
 }
 
+/// The row that only this batch can have written.
+fn witness(batch: &[Stmt]) -> Option<&Value> {
+    batch.iter().find_map(audit::witness)
+}
+
+const WITNESS: &str = "SELECT 1 FROM audit WHERE id = $1";
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("no answer in time".to_owned())
+}
+
 async fn execute(
     client: &ClientWrapper,
     stmt: &Stmt,
@@ -366,7 +422,8 @@ async fn execute(
 
 /// Those that met once should not meet again.
 fn pause(tries: u32) -> Duration {
-    let spread = u64::from(std::process::id()).wrapping_mul(u64::from(tries) * 7919) % 7;
+    // It spreads tries and keeps no secret.
+    let spread = std::collections::hash_map::RandomState::new().hash_one(tries) % 7;
     Duration::from_millis(u64::from(tries.min(20)) + spread)
 }
 

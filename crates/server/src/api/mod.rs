@@ -1,0 +1,475 @@
+//! The CLI door: login that ends in an API key, and what a signed-in person does with keys and devices.
+
+pub mod error;
+mod json;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_core::account::Account;
+use countersign_core::client::{Client, GrantType};
+use countersign_core::id::DeviceId;
+use countersign_core::key::Key;
+use countersign_core::time::{Timestamp, ceil_secs};
+use serde_json::{Value, json};
+
+use self::error::ApiError;
+use self::json::Body;
+use crate::app::{App, rfc3339};
+use crate::flow::api_keys::{self, Order};
+use crate::flow::ask::{self, AskRefusal, KeyQuestion};
+use crate::flow::caller::{self, Caller, Proof, Stranger};
+use crate::flow::clients;
+use crate::flow::collect::{self, Collected, Polled};
+use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
+use crate::flow::devices::{self, Device};
+use crate::flow::reverse::{self, Making, Verified};
+use crate::{cookie, http};
+
+type Outcome = Result<Response, ApiError>;
+
+/// What a key is called that nobody named.
+const KEY_NAME: &str = "CLI (Device Authorization)";
+const CSRF_HEADER: &str = "x-csrf-token";
+const DAY: Duration = Duration::from_hours(24);
+/// A key that somebody orders lasts ten years at most.
+const DAYS: std::ops::RangeInclusive<u64> = 1..=3650;
+/// A key and its successor are both good for a month at most.
+const OVERLAP_SECONDS: std::ops::RangeInclusive<u64> = 0..=30 * 86_400;
+
+fn no_store(body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn ok(body: Value) -> Response {
+    no_store(Json(body))
+}
+
+/// Whoever brings a credential of any door.
+async fn anybody(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
+    let repeated = |_| ApiError::InvalidRequest("the Authorization header is repeated");
+    if let Some(credentials) = http::authorization(&parts.headers).map_err(repeated)? {
+        let token = http::bearer(&credentials)
+            .ok_or(ApiError::Unauthorized("send the credential as `Authorization: Bearer …`"))?;
+        return caller::by_bearer(app, &token, now).await?.map_err(|stranger| match stranger {
+            Stranger::Invalid => ApiError::Unauthorized("the credential is expired, revoked or unknown"),
+            Stranger::Unreachable => ApiError::Unreachable,
+        });
+    }
+    let (cookie, token) = (cookie::read(app, &parts.headers), parts.headers.get(CSRF_HEADER));
+    let (Some(cookie), Some(token)) = (cookie, token) else {
+        return Err(ApiError::Unauthorized(
+            "sign in: `Authorization: Bearer …`, or the session cookie with X-CSRF-Token",
+        ));
+    };
+    let caller = caller::by_cookie(app, cookie, now).await?;
+    let caller = caller.ok_or(ApiError::Unauthorized("the session has ended; sign in again"))?;
+    let token = token.to_str().unwrap_or_default();
+    if cookie::is_own_origin(app, &parts.headers) && cookie::is_csrf(app, cookie, token) {
+        Ok(caller)
+    } else {
+        Err(ApiError::Forbidden("X-CSRF-Token must be the csrf_token of a form of this session"))
+    }
+}
+
+/// Somebody who may see what is theirs: a person, or a key of theirs.
+async fn reader(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
+    let caller = anybody(app, parts, now).await?;
+    match &caller.proof {
+        Proof::Token(_) if !caller.is_signed_in() => {
+            Err(ApiError::Forbidden("the access token lacks the scope devices"))
+        }
+        _ => Ok(caller),
+    }
+}
+
+/// A person: who may approve, make and revoke.
+async fn person(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
+    let caller = reader(app, parts, now).await?;
+    if caller.is_signed_in() {
+        Ok(caller)
+    } else {
+        Err(ApiError::Forbidden("an API key may not do this; a person must sign in"))
+    }
+}
+
+fn user(account: &Account) -> Value {
+    json!({
+        "id": account.id.to_string(),
+        "email": account.email,
+        "full_name": account.full_name,
+        "tier": account.tier,
+    })
+}
+
+fn collected(collected: &Collected) -> Response {
+    let Collected { plain, key, owner } = collected;
+    ok(json!({
+        "api_key": plain.reveal(),
+        "user": user(owner),
+        "key": { "id": key.id.to_string(), "name": key.name, "expires_at": rfc3339(key.expires_at) },
+    }))
+}
+
+/// Step 1, forward: a command line asks.
+pub async fn device(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let client = body.optional("client_id");
+    let question = KeyQuestion {
+        name: body.label("name").unwrap_or_else(|| KEY_NAME.to_owned()),
+        scopes: body.scopes("scopes"),
+    };
+    body.finish()?;
+    let client = match client {
+        Some(id) => Some(public_client(&app, &id).await?),
+        None => None,
+    };
+    let (from, address) = (http::origin(&parts), http::address(&parts));
+    let asked = ask::key(&app, client.as_deref(), question, from, address, now).await?;
+    let asked = asked.map_err(|refusal| match refusal {
+        AskRefusal::Scope(scope) | AskRefusal::Target(scope) => ApiError::InvalidScope(scope),
+        AskRefusal::TooMany(wait) => ApiError::Limited(wait),
+    })?;
+    let page = app.config.cli.verification_url.clone();
+    let page = page.unwrap_or_else(|| app.public_url.join(&app.config.device.verification_path));
+    Ok(ok(json!({
+        "device_code": asked.device_code.reveal(),
+        "user_code": asked.user_code.reveal(),
+        "verification_url": page,
+        "verification_uri": page,
+        "verification_uri_complete": format!("{page}?user_code={}", asked.user_code.reveal()),
+        "expires_in": ceil_secs(asked.expires_in),
+        "interval": ceil_secs(asked.interval),
+    })))
+}
+
+/// Nobody proves anything here, so a client that could prove who it is may not be named.
+async fn public_client(app: &App, id: &str) -> Result<Arc<Client>, ApiError> {
+    let client = match id.parse() {
+        Ok(id) => clients::known(app, &id).await?,
+        Err(_) => None,
+    };
+    client
+        .filter(|client| !client.authentication.is_confidential() && client.may_use(GrantType::DeviceCode))
+        .ok_or(ApiError::InvalidClient)
+}
+
+/// Steps 2 and 5, forward: it polls and collects.
+pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (_, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let device_code = body.required("device_code");
+    body.finish()?;
+    match collect::poll_key(&app, &device_code, now).await? {
+        Polled::Collected(key) => Ok(collected(&key)),
+        Polled::Wait => Err(ApiError::Pending),
+        Polled::SlowDown(interval) => Err(ApiError::SlowDown(interval)),
+        Polled::Denied | Polled::Target(_) => Err(ApiError::Denied),
+        Polled::Expired => Err(ApiError::Expired),
+        Polled::Spent => Err(ApiError::Spent),
+        Polled::Unknown => Err(ApiError::NotFound("there is no such device code")),
+    }
+}
+
+/// Steps 3 and 4, for pages that are not ours: a signed-in person approves.
+pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    let typed = body.required("user_code");
+    let claimed = body.optional("stack_user_id");
+    // What somebody says of themselves is read for its type alone: only what was verified counts.
+    let _said = (body.optional("email"), body.optional("full_name"));
+    body.finish()?;
+    if claimed.is_some_and(|claimed| !caller.is_called(&claimed)) {
+        return Err(ApiError::Forbidden("stack_user_id is not who is signed in"));
+    }
+    let unknown = ApiError::NotFound("there is no such code, or it has ended");
+    let address = http::address(&parts);
+    let opened = decide::open(&app, &caller.account, address, &typed, CodeBox::CommandLine, now).await?;
+    let found = match opened {
+        Opened::Found(found) => found,
+        Opened::Wrong => return Err(unknown),
+        Opened::Limited(wait) => return Err(ApiError::Limited(wait)),
+    };
+    let from = http::origin(&parts);
+    match decide::decide(&app, &caller, *found.grant, Decision::Approve, &from, now).await? {
+        Decided::Approved | Decided::Denied => {
+            Ok(ok(json!({ "message": "Device authorized successfully", "user_code": typed })))
+        }
+        Decided::TooLate | Decided::SignInTooOld => Err(unknown),
+    }
+}
+
+/// Step 1, reverse: a signed-in person has a code shown.
+pub async fn dashboard_code(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    body.finish()?;
+    let (from, address) = (http::origin(&parts), http::address(&parts));
+    let made = match reverse::make(&app, &caller, from, address, now).await? {
+        Making::Made(made) => made,
+        Making::TooMany(wait) => return Err(ApiError::Limited(wait)),
+        Making::Refused => return Err(ApiError::Unauthorized("you are not signed in any more")),
+    };
+    let code = made.code.reveal();
+    let server = app.public_url.issuer();
+    Ok(ok(json!({
+        "cli_code": code,
+        "expires_in": ceil_secs(made.expires_in),
+        "message": format!("Enter this code in your CLI: countersign login --server {server} --code {code}"),
+    })))
+}
+
+/// Step 5, reverse: it is typed into a command line.
+pub async fn verify(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let typed = body.required("cli_code");
+    body.finish()?;
+    match reverse::verify(&app, &typed, http::origin(&parts), http::address(&parts), now).await? {
+        Verified::Key(key) => Ok(collected(&key)),
+        Verified::Unknown => Err(ApiError::NotFound("there is no such code, or it has expired")),
+        Verified::Used => Err(ApiError::Used),
+        Verified::Limited(wait) => Err(ApiError::Limited(wait)),
+    }
+}
+
+/// Who somebody is, by whatever they have.
+pub async fn me(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let caller = anybody(&app, &parts, now).await?;
+    let mut user = user(&caller.account);
+    if let Some(user) = user.as_object_mut() {
+        user.insert("username".to_owned(), json!(caller.account.name.as_str()));
+        user.insert("created_at".to_owned(), json!(rfc3339(caller.account.created_at)));
+        // An access token tells what its scopes say, and no more.
+        if let Proof::Token(access) = &caller.proof
+            && !caller.is_signed_in()
+        {
+            for (scope, claims) in [("email", &["email"][..]), ("profile", &["full_name", "username"])] {
+                for claim in claims.iter().filter(|_| !access.scopes.contains(scope)) {
+                    user.insert((*claim).to_owned(), Value::Null);
+                }
+            }
+        }
+    }
+    Ok(ok(json!({ "user": user, "credential": credential(&caller) })))
+}
+
+fn credential(caller: &Caller) -> Value {
+    match &caller.proof {
+        Proof::Session(session) => json!({
+            "type": "session",
+            "expires_at": rfc3339(session.expires_at),
+        }),
+        Proof::Token(access) => json!({
+            "type": "access_token",
+            "door": "oauth",
+            "id": access.family.to_string(),
+            "client": access.client.as_str(),
+            "scopes": access.scopes.iter().collect::<Vec<_>>(),
+            "expires_at": rfc3339(access.expires_at),
+        }),
+        Proof::Vouched { issuer, subject, .. } => json!({
+            "type": "trusted_issuer",
+            "issuer": issuer,
+            "subject": subject,
+        }),
+        Proof::Key(key) => json!({
+            "type": "api_key",
+            "door": "cli",
+            "id": key.id.to_string(),
+            "name": key.name,
+            "client": key.client.as_ref().map(ToString::to_string),
+            "scopes": key.scopes.iter().collect::<Vec<_>>(),
+            "expires_at": rfc3339(key.expires_at),
+        }),
+    }
+}
+
+/// The caller's keys, as the published clients list them.
+pub async fn list_keys_as_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let caller = reader(&app, &parts, now).await?;
+    let line = |key: Key| {
+        json!({
+            "id": key.id.to_string(),
+            "name": key.name,
+            "created_at": rfc3339(key.created_at),
+            "last_used": key.last_used.map(rfc3339),
+            "status": if key.is_live(now) { "active" } else { "revoked" },
+        })
+    };
+    let keys = api_keys::of_account(&app, &caller.account).await?;
+    Ok(ok(keys.into_iter().map(line).collect()))
+}
+
+/// A live key of the caller's; a key that calls may only name itself.
+async fn own_key(app: &App, caller: &Caller, id: &str, now: Timestamp) -> Result<Key, ApiError> {
+    let missing = ApiError::NotFound("there is no such key of yours");
+    let Ok(id) = id.parse::<DeviceId>() else { return Err(missing) };
+    let key = api_keys::find(app, id).await?.filter(|key| key.account == caller.account.id);
+    let Some(key) = key.filter(|key| key.is_live(now)) else { return Err(missing) };
+    if caller.is_signed_in() || caller.device() == Some(id) {
+        Ok(key)
+    } else {
+        Err(ApiError::Forbidden("an API key may revoke itself alone; a person must sign in"))
+    }
+}
+
+async fn revoke(app: &App, parts: &Parts, id: &str) -> Result<Key, ApiError> {
+    let now = app.clock.now();
+    let caller = reader(app, parts, now).await?;
+    let key = own_key(app, &caller, id, now).await?;
+    if api_keys::revoke(app, &key, Some(&http::origin(parts)), now).await? {
+        Ok(key)
+    } else {
+        Err(ApiError::NotFound("there is no such key of yours"))
+    }
+}
+
+pub async fn revoke_key_as_device(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    parts: Parts,
+) -> Outcome {
+    revoke(&app, &parts, &id).await?;
+    Ok(no_store(StatusCode::NO_CONTENT))
+}
+
+pub async fn revoke_key(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Outcome {
+    let key = revoke(&app, &parts, &id).await?;
+    Ok(ok(json!({ "message": "API key revoked successfully", "key_id": key.id.to_string() })))
+}
+
+fn key_info(key: &Key, now: Timestamp) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "name": key.name,
+        "key_prefix": key.start,
+        "is_active": key.is_live(now),
+        "created_at": rfc3339(key.created_at),
+        "last_used_at": key.last_used.map(rfc3339),
+        "expires_at": rfc3339(key.expires_at),
+        "scopes": key.scopes.iter().collect::<Vec<_>>(),
+    })
+}
+
+pub async fn list_keys(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let caller = reader(&app, &parts, now).await?;
+    let keys = api_keys::of_account(&app, &caller.account).await?;
+    let lines: Vec<Value> = keys.iter().map(|key| key_info(key, now)).collect();
+    Ok(ok(json!({ "total": lines.len(), "api_keys": lines })))
+}
+
+fn made(plain: &countersign_core::secret::Plain, key: &Key, now: Timestamp) -> Response {
+    let body = json!({
+        "api_key": plain.reveal(),
+        "key_info": key_info(key, now),
+        "message": "API key created successfully. Save it securely - it won't be shown again!",
+    });
+    no_store((StatusCode::CREATED, Json(body)))
+}
+
+pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    let order = Order {
+        name: body.required_label("name"),
+        scopes: body.scopes("scopes"),
+        lifetime: body.number("expires_days", DAYS).and_then(days),
+    };
+    body.finish()?;
+    let created = api_keys::create(&app, &caller, order, http::origin(&parts), now).await?;
+    let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
+    Ok(made(&plain, &key, now))
+}
+
+fn days(days: u64) -> Option<Duration> {
+    Some(DAY * u32::try_from(days).ok()?)
+}
+
+/// A successor with the same name and scopes; the old key goes on for a while.
+pub async fn rotate_key(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    let overlap = body.number("overlap_seconds", OVERLAP_SECONDS).map_or(DAY, Duration::from_secs);
+    let lifetime = body.number("expires_days", DAYS).and_then(days);
+    body.finish()?;
+    let key = own_key(&app, &caller, &id, now).await?;
+    let rotated =
+        api_keys::rotate(&app, &caller, key.id, overlap, lifetime, http::origin(&parts), now).await?;
+    let (plain, key) = rotated.ok_or(ApiError::NotFound("there is no such key of yours"))?;
+    Ok(made(&plain, &key, now))
+}
+
+/// For those who find a key where it should not be. Everybody hears the same.
+pub async fn report_key(State(app): State<Arc<App>>, request: Request) -> Outcome {
+    let (parts, mut body) = Body::read(request).await?;
+    let now = app.clock.now();
+    let text = body.required("api_key");
+    body.finish()?;
+    api_keys::report(&app, &text, &http::origin(&parts), now).await?;
+    let message =
+        "Thank you. If this is a live key of this server, it is revoked now, and its owner is told.";
+    Ok(ok(json!({ "message": message })))
+}
+
+/// Everything that the caller ever approved, whichever door it came through.
+pub async fn list_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    let line = |device: Device| {
+        json!({
+            "id": device.id.to_string(),
+            "door": device.door.name(),
+            "name": device.name,
+            "client": device.client,
+            "scopes": device.scopes.iter().collect::<Vec<_>>(),
+            "created_at": rfc3339(device.created_at),
+            "last_used": device.last_used.map(rfc3339),
+            "place": device.from.address,
+            "status": device.status.name(),
+        })
+    };
+    let devices = devices::of_account(&app, &caller.account, now).await?;
+    Ok(ok(devices.into_iter().map(line).collect()))
+}
+
+pub async fn revoke_device(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Outcome {
+    let now = app.clock.now();
+    let caller = person(&app, &parts, now).await?;
+    let address = http::address(&parts).to_string();
+    let revoked = match id.parse() {
+        Ok(id) => devices::revoke_own(&app, &caller.account, id, &address, now).await?,
+        Err(_) => false,
+    };
+    if revoked {
+        Ok(no_store(StatusCode::NO_CONTENT))
+    } else {
+        Err(ApiError::NotFound("there is no such device of yours"))
+    }
+}
+
+/// What is not there.
+pub fn missing() -> Response {
+    ApiError::NotFound("there is nothing at this address").into_response()
+}
+
+/// Another method than those that are there.
+pub fn method_not_allowed() -> Response {
+    ApiError::Method.into_response()
+}

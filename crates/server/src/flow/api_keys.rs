@@ -1,0 +1,183 @@
+//! API keys: made, used, rotated, revoked, and reported by those who find them.
+
+use std::time::Duration;
+
+use countersign_core::account::Account;
+use countersign_core::audit::Action;
+use countersign_core::client::ClientId;
+use countersign_core::grant::Origin;
+use countersign_core::id::{AccountId, DeviceId, GrantId};
+use countersign_core::key::{self, Key};
+use countersign_core::scope::Scopes;
+use countersign_core::secret::{Digest, Plain};
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App};
+use crate::flow::caller::Caller;
+use crate::store::{Committed, Stmt, api_keys, audit};
+
+/// What a key is made of.
+#[derive(Debug)]
+pub struct NewKey {
+    pub account: AccountId,
+    pub client: Option<ClientId>,
+    pub grant: Option<GrantId>,
+    pub name: String,
+    pub scopes: Scopes,
+    /// Where it is collected.
+    pub from: Origin,
+    pub lifetime: Duration,
+}
+
+/// Makes a key and the statement that remembers it. Nothing is committed here.
+pub fn make(app: &App, new: NewKey, now: Timestamp) -> Answer<(Plain, Key, Stmt)> {
+    let (plain, start) = key::mint(&app.config.cli.key_prefix, &app.entropy.bytes()?);
+    let key = Key {
+        id: DeviceId::new(now, app.entropy.id()?),
+        account: new.account,
+        client: new.client,
+        grant: new.grant,
+        name: new.name,
+        start,
+        scopes: new.scopes,
+        from: new.from,
+        created_at: now,
+        last_used: None,
+        expires_at: now + new.lifetime,
+        revoked_at: None,
+        leaked_at: None,
+    };
+    let insert = api_keys::insert(&key, &plain.digest());
+    Ok((plain, key, insert))
+}
+
+/// What a signed-in person orders.
+#[derive(Debug)]
+pub struct Order {
+    pub name: String,
+    pub scopes: Scopes,
+    /// The usual one, if nothing is said.
+    pub lifetime: Option<Duration>,
+}
+
+/// `None`: the caller may no more what they might a moment ago.
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    order: Order,
+    from: Origin,
+    now: Timestamp,
+) -> Answer<Option<(Plain, Key)>> {
+    let new = NewKey {
+        account: caller.account.id,
+        client: None,
+        grant: None,
+        name: order.name,
+        scopes: order.scopes,
+        lifetime: order.lifetime.unwrap_or(app.config.cli.key_ttl),
+        from,
+    };
+    let (plain, key, insert) = make(app, new, now)?;
+    let mut batch = vec![insert];
+    batch.extend(caller.guards(now));
+    batch.push(audit::insert(event(app, &key, Action::ApiKeyMade, Some(&key.from), now)?));
+    Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))
+}
+
+/// Makes a successor with the same name, scopes and client; the key itself ends after `overlap`, if it
+/// would not end before. `None`: it is no live key of the caller's.
+pub async fn rotate(
+    app: &App,
+    caller: &Caller,
+    id: DeviceId,
+    overlap: Duration,
+    lifetime: Option<Duration>,
+    from: Origin,
+    now: Timestamp,
+) -> Answer<Option<(Plain, Key)>> {
+    let old = api_keys::by_id(&app.store, id).await?;
+    let Some(old) = old.filter(|key| key.account == caller.account.id && key.is_live(now)) else {
+        return Ok(None);
+    };
+    let end = old.expires_at.min(now + overlap);
+    let new = NewKey {
+        account: old.account,
+        client: old.client,
+        grant: old.grant,
+        name: old.name,
+        scopes: old.scopes,
+        lifetime: lifetime.unwrap_or(app.config.cli.key_ttl),
+        from,
+    };
+    let (plain, key, insert) = make(app, new, now)?;
+    let mut rotated = event(app, &key, Action::ApiKeyRotated, Some(&key.from), now)?;
+    rotated.detail = Some(format!("successor of {id}"));
+    let mut batch = vec![insert, api_keys::shorten(id, caller.account.id, end, now)];
+    batch.extend(caller.guards(now));
+    batch.push(audit::insert(rotated));
+    Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))
+}
+
+/// This person's keys, newest first, whatever state they are in.
+pub async fn of_account(app: &App, account: &Account) -> Answer<Vec<Key>> {
+    let listed = api_keys::of_account(&app.store, account.id).await?;
+    Ok(listed.into_iter().map(|listed| listed.key).collect())
+}
+
+pub async fn find(app: &App, id: DeviceId) -> Answer<Option<Key>> {
+    Ok(api_keys::by_id(&app.store, id).await?)
+}
+
+/// The live key behind a text, with its owner. That it was used is written down, once a minute at most.
+pub async fn authenticate(app: &App, text: &str, now: Timestamp) -> Answer<Option<(Key, Account)>> {
+    if !key::recognise(text) {
+        return Ok(None);
+    }
+    let Some((mut key, owner)) = api_keys::live(&app.store, &Digest::of(text), now).await? else {
+        return Ok(None);
+    };
+    if key.is_use_news(now) {
+        // Whoever brings a good key is served also where this cannot be written down.
+        match app.store.commit(vec![api_keys::used(key.id, now)]).await {
+            Ok(Committed::Done { .. } | Committed::Conflict) => key.last_used = Some(now),
+            Err(error) => tracing::warn!(%error, "the use of a key was not written down"),
+        }
+    }
+    Ok(Some((key, owner)))
+}
+
+/// Revokes a key in the name of its owner. False if it has ended already.
+pub async fn revoke(app: &App, key: &Key, from: Option<&Origin>, now: Timestamp) -> Answer<bool> {
+    let event = event(app, key, Action::ApiKeyRevoked, from, now)?;
+    let batch = vec![api_keys::revoke_own(key.id, key.account, now), audit::insert(event)];
+    Ok(app.store.commit(batch).await?.is_done())
+}
+
+/// Somebody found a key where it should not be: it ends at once, and its owner is told. Whoever says so
+/// shows by the whole key that they have it, and learns nothing.
+pub async fn report(app: &App, text: &str, from: &Origin, now: Timestamp) -> Answer<()> {
+    if !key::recognise(text) {
+        return Ok(());
+    }
+    let Some(key) = api_keys::by_digest(&app.store, &Digest::of(text)).await? else { return Ok(()) };
+    let event = event(app, &key, Action::ApiKeyReported, Some(from), now)?;
+    // A conflict: it was revoked before.
+    let _reported: Committed =
+        app.store.commit(vec![api_keys::report(key.id, now), audit::insert(event)]).await?;
+    Ok(())
+}
+
+fn event(
+    app: &App,
+    key: &Key,
+    action: Action,
+    from: Option<&Origin>,
+    now: Timestamp,
+) -> Answer<countersign_core::audit::Event> {
+    let mut event = app.event(now, action)?;
+    event.account = Some(key.account);
+    event.client.clone_from(&key.client);
+    event.device = Some(key.id);
+    event.address = from.map(|from| from.address.clone());
+    Ok(event)
+}

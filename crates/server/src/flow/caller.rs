@@ -1,0 +1,194 @@
+//! Who calls an API of ours: somebody who is signed in, in one of several ways, or an API key.
+
+use countersign_core::account::{Account, Session, SignIn, Username};
+use countersign_core::audit::Action;
+use countersign_core::id::{AccountId, DeviceId};
+use countersign_core::key::{self, Key};
+use countersign_core::scope::DEVICES;
+use countersign_core::secret::{Digest, Plain};
+use countersign_core::time::Timestamp;
+
+use crate::app::{Answer, App};
+use crate::flow::tokens::{self, Access};
+use crate::flow::{api_keys, login};
+use crate::issuers::{Unverified, Vouched};
+use crate::store::{Committed, Stmt, accounts, audit, families};
+
+#[derive(Debug)]
+pub struct Caller {
+    pub account: Account,
+    pub proof: Proof,
+}
+
+/// What somebody showed.
+#[derive(Debug)]
+pub enum Proof {
+    /// A cookie of ours, and a form token.
+    Session(Session),
+    /// An access token of ours.
+    Token(Box<Access>),
+    /// A token of an issuer that we were told to trust.
+    Vouched {
+        issuer: String,
+        subject: String,
+        sign_in: SignIn,
+    },
+    Key(Box<Key>),
+}
+
+/// Why nobody was recognised.
+#[derive(Debug)]
+pub enum Stranger {
+    /// The credential is not good, or not any more.
+    Invalid,
+    /// The issuer that must vouch for it cannot be asked now.
+    Unreachable,
+}
+
+impl Caller {
+    /// Whether this is a person who may approve and make things, rather than a program of theirs.
+    pub fn is_signed_in(&self) -> bool {
+        match &self.proof {
+            Proof::Session(_) | Proof::Vouched { .. } => true,
+            Proof::Token(access) => access.scopes.contains(DEVICES),
+            Proof::Key(_) => false,
+        }
+    }
+
+    /// How they signed in.
+    pub fn sign_in(&self) -> SignIn {
+        match &self.proof {
+            Proof::Session(session) => session.sign_in.clone(),
+            Proof::Token(access) => access.sign_in.clone(),
+            Proof::Vouched { sign_in, .. } => sign_in.clone(),
+            Proof::Key(key) => SignIn { at: key.created_at, amr: Vec::new() },
+        }
+    }
+
+    /// Statements that conflict if what they showed is not good any more when the rest is committed.
+    pub fn guards(&self, now: Timestamp) -> Vec<Stmt> {
+        match &self.proof {
+            Proof::Session(session) => vec![accounts::session_holds(&session.digest, now)],
+            Proof::Token(access) => vec![families::used(access.family, now)],
+            Proof::Vouched { .. } | Proof::Key(_) => Vec::new(),
+        }
+    }
+
+    /// Whether somebody who is called so elsewhere is this caller.
+    pub fn is_called(&self, name: &str) -> bool {
+        let elsewhere = matches!(&self.proof, Proof::Vouched { subject, .. } if subject == name);
+        elsewhere || name.parse() == Ok(self.account.id)
+    }
+
+    /// The inventory's line for what they showed.
+    pub fn device(&self) -> Option<DeviceId> {
+        match &self.proof {
+            Proof::Token(access) => Some(access.family),
+            Proof::Key(key) => Some(key.id),
+            Proof::Session(_) | Proof::Vouched { .. } => None,
+        }
+    }
+}
+
+/// Who is signed in with this cookie.
+pub async fn by_cookie(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<Caller>> {
+    let found = login::session(app, cookie, now).await?;
+    Ok(found.map(|(session, account)| Caller { account, proof: Proof::Session(session) }))
+}
+
+/// Whose token or key this is.
+pub async fn by_bearer(app: &App, token: &Plain, now: Timestamp) -> Answer<Result<Caller, Stranger>> {
+    let text = token.reveal();
+    if key::recognise(text) {
+        let found = api_keys::authenticate(app, text, now).await?;
+        let caller = found.map(|(key, account)| Caller { account, proof: Proof::Key(Box::new(key)) });
+        return Ok(caller.ok_or(Stranger::Invalid));
+    }
+    if let Some(issuer) = app.issuers.of(text) {
+        return match issuer.verify(text, now).await {
+            Ok(vouched) => {
+                let account = known(app, &vouched, now).await?.filter(Account::is_enabled);
+                let Vouched { issuer, subject, sign_in, .. } = vouched;
+                let caller = account
+                    .map(|account| Caller { account, proof: Proof::Vouched { issuer, subject, sign_in } });
+                Ok(caller.ok_or(Stranger::Invalid))
+            }
+            Err(Unverified::Bad(why)) => {
+                tracing::debug!(why, "a token of a trusted issuer was refused");
+                Ok(Err(Stranger::Invalid))
+            }
+            Err(Unverified::Unreachable(why)) => {
+                tracing::warn!(why, "a trusted issuer cannot be asked for its keys");
+                Ok(Err(Stranger::Unreachable))
+            }
+        };
+    }
+    let access = tokens::access(app, text, now).await?;
+    // A token for somebody else's API is none for ours.
+    let access = access.filter(|access| access.audience.iter().any(|aud| aud == app.public_url.issuer()));
+    let caller =
+        access.map(|access| Caller { account: access.owner.clone(), proof: Proof::Token(Box::new(access)) });
+    Ok(caller.ok_or(Stranger::Invalid))
+}
+
+/// The account of somebody whom an issuer vouches for: made on first sight, and kept up to date. Nothing
+/// but issuer and subject leads to an account, least of all an e-mail address.
+async fn known(app: &App, vouched: &Vouched, now: Timestamp) -> Answer<Option<Account>> {
+    for attempt in 0..4 {
+        let Some((account, said_at)) =
+            accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?
+        else {
+            make(app, vouched, attempt > 0, now).await?;
+            continue;
+        };
+        let differs = |said: Option<&String>, known: Option<&String>| said.is_some() && said != known;
+        let news = differs(vouched.email.as_ref(), account.email.as_ref())
+            || differs(vouched.name.as_ref(), account.full_name.as_ref());
+        // Only what was said later counts, and each thing once: an address may stay somebody else's.
+        if !news || vouched.said_at <= said_at || !account.is_enabled() {
+            return Ok(Some(account));
+        }
+        let batch = vec![
+            accounts::heard(&vouched.issuer, &vouched.subject, said_at, vouched.said_at),
+            accounts::update_claims(account.id, vouched.email.as_deref(), vouched.name.as_deref()),
+        ];
+        let _updated: Committed = app.store.commit(batch).await?;
+    }
+    Ok(accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?.map(|(account, _)| account))
+}
+
+/// A conflict: somebody else was faster, or the name is taken; then the next one is `unlikely` to be.
+async fn make(app: &App, vouched: &Vouched, unlikely: bool, now: Timestamp) -> Answer<()> {
+    let account = Account {
+        id: AccountId::new(now, app.entropy.id()?),
+        name: local_name(vouched, unlikely),
+        email: vouched.email.clone(),
+        full_name: vouched.name.clone(),
+        tier: "none".to_owned(),
+        admin: false,
+        created_at: now,
+        disabled_at: None,
+    };
+    let mut event = app.event(now, Action::UserAdded)?;
+    event.account = Some(account.id);
+    event.detail = Some(format!("by {}", vouched.issuer));
+    let batch = vec![
+        accounts::insert_of_issuer(&account),
+        accounts::identify(&vouched.issuer, &vouched.subject, account.id, vouched.said_at, now),
+        audit::insert(event),
+    ];
+    let _made: Committed = app.store.commit(batch).await?;
+    Ok(())
+}
+
+/// `subject@host`, which no name that an administrator chooses is likely to be; or with the subject's
+/// digest, where that is taken or does not fit.
+fn local_name(vouched: &Vouched, unlikely: bool) -> Username {
+    let host = url::Url::parse(&vouched.issuer).ok();
+    let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("elsewhere");
+    let readable = format!("{}@{host}", vouched.subject).parse::<Username>().ok();
+    readable.filter(|_| !unlikely).unwrap_or_else(|| {
+        let digest = Digest::of(&format!("{} {}", vouched.issuer, vouched.subject));
+        Username::of_digest(&digest)
+    })
+}

@@ -1,0 +1,307 @@
+//! Whose tokens count as a signed-in person at the CLI door: issuers that the configuration names. Their
+//! keys are read over the network, kept, and read again when an unknown one is named, but not too often.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::account::SignIn;
+use countersign_core::text::{is_hidden, label};
+use countersign_core::time::Timestamp;
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::config::TrustedIssuer;
+
+/// Keys are read again when they are as old as this, so that one that was withdrawn does not count for
+/// ever.
+const FRESH: Duration = Duration::from_mins(10);
+/// However many unknown keys are named, and whether the issuer answers or not.
+const BETWEEN_READS: Duration = Duration::from_secs(10);
+/// Keys that cannot be read anew still count for so long.
+const STALE: Duration = Duration::from_hours(24);
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A key set or a discovery document has some kilobytes.
+const BYTES: usize = 256 * 1024;
+/// Clocks differ.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// Signatures that only the issuer can make.
+const ASYMMETRIC: [Algorithm; 9] = [
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::EdDSA,
+];
+
+/// Every issuer that is trusted.
+#[derive(Debug, Default)]
+pub struct Issuers(Vec<Issuer>);
+
+/// What a token that verified says.
+#[derive(Clone, Debug)]
+pub struct Vouched {
+    pub issuer: String,
+    pub subject: String,
+    /// Unless the issuer says that it was not verified.
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub sign_in: SignIn,
+    /// When it was issued.
+    pub said_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub enum Unverified {
+    /// The token is not good; the reason is for the log.
+    Bad(String),
+    /// There are no keys to hold it against.
+    Unreachable(String),
+}
+
+#[derive(Debug)]
+pub struct Issuer {
+    config: TrustedIssuer,
+    http: reqwest::Client,
+    keys: RwLock<Keys>,
+    /// Held by the one who reads the keys.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    set: Option<Arc<JwkSet>>,
+    read_at: Timestamp,
+    tried_at: Option<Timestamp>,
+}
+
+impl Issuers {
+    /// # Errors
+    /// What the HTTP client says if it cannot be made.
+    pub fn new(trusted: &[TrustedIssuer]) -> Result<Self, String> {
+        if trusted.is_empty() {
+            return Ok(Self::default());
+        }
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| error.to_string())?;
+        let issuer = |config: &TrustedIssuer| Issuer {
+            config: config.clone(),
+            http: http.clone(),
+            keys: RwLock::default(),
+            reading: tokio::sync::Mutex::default(),
+        };
+        Ok(Self(trusted.iter().map(issuer).collect()))
+    }
+
+    /// The issuer that a token names, if it is a trusted one. Nothing is verified by that.
+    pub fn of(&self, token: &str) -> Option<&Issuer> {
+        #[derive(Deserialize)]
+        struct Named {
+            iss: String,
+        }
+        if self.0.is_empty() {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let named: Named = serde_json::from_slice(&bytes).ok()?;
+        self.0.iter().find(|issuer| issuer.config.issuer == named.iss)
+    }
+}
+
+impl Issuer {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Vouched, Unverified> {
+        let bad = |why: &str| Unverified::Bad(why.to_owned());
+        let header = jsonwebtoken::decode_header(token).map_err(|error| bad(&error.to_string()))?;
+        if !ASYMMETRIC.contains(&header.alg) {
+            return Err(bad("its algorithm is not one that only the issuer can sign with"));
+        }
+        let key = self.key(header.kid.as_deref(), header.alg, now).await?;
+        let mut validation = Validation::new(header.alg);
+        validation.set_issuer(&[&self.config.issuer]);
+        validation.set_audience(&[&self.config.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // Against our own clock, below.
+        validation.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
+            .map_err(|error| bad(&error.to_string()))?
+            .claims;
+        let seconds = |name: &str| match claims.get(name) {
+            Some(value) => number(value).map(Some).ok_or_else(|| bad("a time in it is not a number")),
+            None => Ok(None),
+        };
+        let expires_at = seconds("exp")?.ok_or_else(|| bad("it never expires"))?;
+        if now >= expires_at + LEEWAY {
+            return Err(bad("it has expired"));
+        }
+        if seconds("nbf")?.is_some_and(|from| now + LEEWAY < from) {
+            return Err(bad("it is not valid yet"));
+        }
+        let said_at = seconds("iat")?.unwrap_or(now).min(now);
+        let at = seconds("auth_time")?.unwrap_or(said_at).min(now);
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let subject = text(&self.config.subject_claim)
+            .filter(|subject| (1..=255).contains(&subject.len()) && !subject.chars().any(is_hidden))
+            .ok_or_else(|| bad("it names no subject"))?;
+        let verified = match claims.get("email_verified") {
+            Some(Value::Bool(verified)) => *verified,
+            Some(Value::String(text)) => text != "false",
+            _ => true,
+        };
+        let address = |text: &&str| {
+            text.len() <= 254
+                && text.contains('@')
+                && !text.chars().any(|c| c.is_whitespace() || is_hidden(c))
+        };
+        let amr = claims.get("amr").and_then(Value::as_array).into_iter().flatten();
+        Ok(Vouched {
+            issuer: self.config.issuer.clone(),
+            subject: subject.to_owned(),
+            email: text("email").filter(address).filter(|_| verified).map(str::to_owned),
+            name: text("name").and_then(label),
+            sign_in: SignIn {
+                at,
+                amr: amr.filter_map(Value::as_str).filter(word).map(str::to_owned).collect(),
+            },
+            said_at,
+        })
+    }
+
+    /// The key that a token must be signed with.
+    async fn key(
+        &self,
+        kid: Option<&str>,
+        alg: Algorithm,
+        now: Timestamp,
+    ) -> Result<DecodingKey, Unverified> {
+        let known = self.known();
+        let fresh = known.set.is_some() && now.since(known.read_at) < FRESH;
+        if let Some(jwk) = known.set.as_ref().filter(|_| fresh).and_then(|set| find(set, kid, alg)) {
+            return decoding(jwk);
+        }
+        let keys = self.read_anew(now).await;
+        let usable = now.since(keys.read_at) < STALE;
+        let Some(set) = keys.set.filter(|_| usable) else {
+            return Err(Unverified::Unreachable(format!("{}: no keys", self.config.issuer)));
+        };
+        find(&set, kid, alg)
+            .ok_or_else(|| {
+                Unverified::Bad("its key is not published, or is for another algorithm".to_owned())
+            })
+            .and_then(decoding)
+    }
+
+    fn known(&self) -> Keys {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the keys, unless that was tried a moment ago; many at once wait for one who does.
+    async fn read_anew(&self, now: Timestamp) -> Keys {
+        let _one = self.reading.lock().await;
+        let known = self.known();
+        let lately = |at: Timestamp| now.since(at).max(at.since(now)) < BETWEEN_READS;
+        if known.tried_at.is_some_and(lately) {
+            return known;
+        }
+        let read = self.read().await;
+        if let Err(why) = &read {
+            tracing::warn!(issuer = self.config.issuer, why, "the keys of a trusted issuer cannot be read");
+        }
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.tried_at = Some(now);
+        if let Ok(set) = read {
+            keys.set = Some(Arc::new(set));
+            keys.read_at = now;
+        }
+        keys.clone()
+    }
+
+    async fn read(&self) -> Result<JwkSet, String> {
+        #[derive(Deserialize)]
+        struct Discovery {
+            issuer: String,
+            jwks_uri: String,
+        }
+        #[derive(Deserialize)]
+        struct Published {
+            keys: Vec<Value>,
+        }
+        let url = match &self.config.jwks_url {
+            Some(url) => url.clone(),
+            None => {
+                let base = self.config.issuer.trim_end_matches('/');
+                let url = format!("{base}/.well-known/openid-configuration");
+                let discovery: Discovery = self.get(&url).await?;
+                if discovery.issuer != self.config.issuer {
+                    return Err(format!("{url} is of another issuer, {}", discovery.issuer));
+                }
+                if !TrustedIssuer::is_safe(&discovery.jwks_uri) {
+                    return Err(format!("{} would be read over plain http", discovery.jwks_uri));
+                }
+                discovery.jwks_uri
+            }
+        };
+        let published: Published = self.get(&url).await?;
+        // A key of a kind that nobody here knows does not spoil the others.
+        let keys = published.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
+        Ok(JwkSet { keys })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
+        let failed = |error: reqwest::Error| format!("{url}: {error}");
+        let mut response = self.http.get(url).send().await.map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(format!("{url} answered {}", response.status()));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > BYTES {
+                return Err(format!("{url} answered more than {BYTES} bytes"));
+            }
+        }
+        serde_json::from_slice(&bytes).map_err(|error| format!("{url}: {error}"))
+    }
+}
+
+fn decoding(jwk: &Jwk) -> Result<DecodingKey, Unverified> {
+    DecodingKey::from_jwk(jwk).map_err(|error| Unverified::Bad(error.to_string()))
+}
+
+/// The key of this name, or the only one that will do for a token that names none.
+fn find<'a>(set: &'a JwkSet, kid: Option<&str>, alg: Algorithm) -> Option<&'a Jwk> {
+    let name = format!("{alg:?}");
+    let mut fitting = set.keys.iter().filter(|jwk| {
+        let signs = jwk.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
+        // What the key says of its algorithm decides, never the token.
+        let same = jwk.common.key_algorithm.is_none_or(|own| own.to_string() == name);
+        let named = kid.is_none_or(|kid| jwk.common.key_id.as_deref() == Some(kid));
+        signs && same && named
+    });
+    match (fitting.next(), fitting.next(), kid) {
+        (Some(first), None, _) | (Some(first), Some(_), Some(_)) => Some(first),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<Timestamp> {
+    #[expect(clippy::cast_possible_truncation, reason = "fractions of a second do not matter")]
+    let secs = value.as_i64().or_else(|| value.as_f64().map(|secs| secs as i64))?;
+    Some(Timestamp::from_secs(secs))
+}
+
+/// `amr` is stored as words.
+fn word(text: &&str) -> bool {
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_graphic())
+}

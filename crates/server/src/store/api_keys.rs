@@ -1,0 +1,164 @@
+//! API keys.
+
+use countersign_core::account::{Account, Username};
+use countersign_core::client::ClientId;
+use countersign_core::grant::Origin;
+use countersign_core::id::{AccountId, DeviceId};
+use countersign_core::key::{Key, USE_PRECISION};
+use countersign_core::secret::Digest;
+use countersign_core::time::Timestamp;
+
+use super::accounts::{self, account_columns};
+use super::{Result, Row, Stmt, Store, statements};
+
+macro_rules! select {
+    ($($rest:expr),*) => {
+        concat!(
+            "SELECT k.id, k.account_id, k.client_id, k.grant_id, k.name, k.shown, k.scopes, k.address, k.user_agent, \
+             k.created_at, k.last_used, k.expires_at, k.revoked_at, k.leaked_at",
+            $($rest),*
+        )
+    };
+}
+
+statements! {
+    LIVE = select!(", ", account_columns!(), " FROM api_key AS k JOIN account ON account.id = k.account_id \
+           WHERE k.digest = ?1 AND k.revoked_at IS NULL AND k.expires_at > ?2 AND account.disabled_at IS NULL");
+    BY_ID = select!(" FROM api_key AS k WHERE k.id = ?1");
+    BY_DIGEST = select!(" FROM api_key AS k WHERE k.digest = ?1");
+    OF_ACCOUNT = select!(", account.name, client.name FROM api_key AS k JOIN account ON account.id = k.account_id \
+                 LEFT JOIN client ON client.id = k.client_id WHERE k.account_id = ?1 ORDER BY k.created_at DESC, k.id DESC");
+    ALL = select!(", account.name, client.name FROM api_key AS k JOIN account ON account.id = k.account_id \
+          LEFT JOIN client ON client.id = k.client_id ORDER BY k.created_at DESC, k.id DESC");
+    INSERT = "INSERT INTO api_key (id, digest, account_id, client_id, grant_id, name, shown, scopes, address, user_agent, \
+              created_at, expires_at) SELECT ?1, ?2, account.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
+              FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL \
+              AND (CAST(?4 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = ?4 /* FOR SHARE */)) /* FOR SHARE */";
+    USED = "UPDATE api_key SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
+    SHORTEN = "UPDATE api_key SET expires_at = ?3 WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND expires_at > ?4";
+    REVOKE = "UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL AND expires_at > ?2";
+    REVOKE_OWN = "UPDATE api_key SET revoked_at = ?3 WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND expires_at > ?3";
+    REPORT = "UPDATE api_key SET revoked_at = ?2, leaked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    REVOKE_OF_ACCOUNT = "UPDATE api_key SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL";
+    REVOKE_OF_CLIENT = "UPDATE api_key SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
+    REMOVE_OF_ACCOUNT = "DELETE FROM api_key WHERE account_id = ?1";
+    SWEEP_EXPIRED = "DELETE FROM api_key WHERE id IN (SELECT id FROM api_key WHERE expires_at <= ?1 LIMIT ?2)";
+    SWEEP_REVOKED = "DELETE FROM api_key WHERE id IN (SELECT id FROM api_key WHERE revoked_at <= ?1 LIMIT ?2)";
+}
+
+fn read(row: &mut Row) -> Result<Key> {
+    Ok(Key {
+        id: row.take()?,
+        account: row.take()?,
+        client: row.take()?,
+        grant: row.take()?,
+        name: row.take()?,
+        start: row.take()?,
+        scopes: row.take()?,
+        from: Origin { address: row.take()?, user_agent: row.take()? },
+        created_at: row.take()?,
+        last_used: row.take()?,
+        expires_at: row.take()?,
+        revoked_at: row.take()?,
+        leaked_at: row.take()?,
+    })
+}
+
+/// A key that is good at this moment, with its enabled owner.
+pub async fn live(store: &Store, digest: &Digest, now: Timestamp) -> Result<Option<(Key, Account)>> {
+    let Some(mut row) = store.row(LIVE, &[digest.into(), now.into()]).await? else { return Ok(None) };
+    Ok(Some((read(&mut row)?, accounts::read(&mut row)?)))
+}
+
+pub async fn by_id(store: &Store, id: DeviceId) -> Result<Option<Key>> {
+    store.row(BY_ID, &[id.into()]).await?.map(|mut row| read(&mut row)).transpose()
+}
+
+pub async fn by_digest(store: &Store, digest: &Digest) -> Result<Option<Key>> {
+    store.row(BY_DIGEST, &[digest.into()]).await?.map(|mut row| read(&mut row)).transpose()
+}
+
+/// A key as it stands in the inventory.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub key: Key,
+    pub user: Username,
+    /// The name of the client that asked for it, if one did and is still known.
+    pub client_name: Option<String>,
+}
+
+fn listed(mut row: Row) -> Result<Listed> {
+    Ok(Listed { key: read(&mut row)?, user: row.take()?, client_name: row.take()? })
+}
+
+/// Newest first.
+pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<Listed>> {
+    store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(listed).collect()
+}
+
+pub async fn all(store: &Store) -> Result<Vec<Listed>> {
+    store.rows(ALL, &[]).await?.into_iter().map(listed).collect()
+}
+
+/// Conflicts if its owner was disabled or removed meanwhile, or its client removed.
+pub fn insert(key: &Key, digest: &Digest) -> Stmt {
+    Stmt::one(
+        INSERT,
+        vec![
+            key.id.into(),
+            digest.into(),
+            key.account.into(),
+            key.client.as_ref().into(),
+            key.grant.into(),
+            (&key.name).into(),
+            (&key.start).into(),
+            (&key.scopes).into(),
+            (&key.from.address).into(),
+            key.from.user_agent.as_deref().into(),
+            key.created_at.into(),
+            key.expires_at.into(),
+        ],
+    )
+}
+
+/// Nothing happens if a use was written down a moment ago.
+pub fn used(id: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::any(USED, vec![id.into(), now.into(), (now - USE_PRECISION).into()])
+}
+
+/// Has a live key of this person's end at `at` instead of later; a conflict for any other.
+pub fn shorten(id: DeviceId, account: AccountId, at: Timestamp, now: Timestamp) -> Stmt {
+    Stmt::one(SHORTEN, vec![id.into(), account.into(), at.into(), now.into()])
+}
+
+/// A conflict unless it is live.
+pub fn revoke(id: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::one(REVOKE, vec![id.into(), now.into()])
+}
+
+/// A conflict unless it is live and this person's.
+pub fn revoke_own(id: DeviceId, account: AccountId, now: Timestamp) -> Stmt {
+    Stmt::one(REVOKE_OWN, vec![id.into(), account.into(), now.into()])
+}
+
+/// Revokes a key that somebody found where it should not be; a conflict if it was revoked before.
+pub fn report(id: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::one(REPORT, vec![id.into(), now.into()])
+}
+
+pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {
+    Stmt::any(REVOKE_OF_ACCOUNT, vec![account.into(), now.into()])
+}
+
+pub fn revoke_of_client(client: &ClientId, now: Timestamp) -> Stmt {
+    Stmt::any(REVOKE_OF_CLIENT, vec![client.into(), now.into()])
+}
+
+pub fn remove_of_account(account: AccountId) -> Stmt {
+    Stmt::any(REMOVE_OF_ACCOUNT, vec![account.into()])
+}
+
+/// Bounded deletions of keys that ended before `before`.
+pub fn sweep(before: Timestamp, limit: u32) -> [Stmt; 2] {
+    [SWEEP_EXPIRED, SWEEP_REVOKED].map(|sql| Stmt::any(sql, vec![before.into(), limit.into()]))
+}
