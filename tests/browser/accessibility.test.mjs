@@ -6,7 +6,7 @@ import axe from 'axe-core';
 
 import {
   approve, approveButton, denyButton, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
-  ownDevice, Person, seesHeading, signIn, startServer, until, watchedPage,
+  newCommandLine, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
 } from './support.mjs';
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'];
@@ -252,4 +252,43 @@ test('the code box shows the code in the letters of the confirm page', async () 
   await seesHeading(page, 'Connect this device?');
   assert.equal(typed, await letters('.shown-code'));
   await close();
+});
+
+const showCode = async (page, username) => {
+  await openSignedIn(page, '/account', username);
+  await page.getByRole('button', { name: 'Show a code' }).click();
+  await seesHeading(page, 'Connect a command line');
+  return page.locator('.shown-code').innerText();
+};
+
+pageTest('confirm api key', async (page) => {
+  const asking = await newCommandLine(server, { name: 'Build server in the cellar', scopes: ['deploy'] });
+  await openConfirm(page, asking, 'ada');
+  await page.getByText('wants an API key for your account').waitFor();
+});
+
+pageTest('connect a command line', (page) => showCode(page, 'emmy'));
+
+pageTest('command line connected', async (page) => {
+  const { status } = await verifyCode(server, await showCode(page, 'emmy'));
+  assert.equal(status, 200);
+  await seesHeading(page, 'Command line connected');
+});
+
+pageTest('command line code ended', async (page) => {
+  await showCode(page, 'emmy');
+  const here = page.url();
+  await page.getByRole('button', { name: 'Withdraw this code' }).click();
+  await seesHeading(page, 'Undone');
+  await page.goto(here);
+  await seesHeading(page, 'This code has ended');
+});
+
+pageTest('account with keys', async (page) => {
+  const { body } = await verifyCode(server, await showCode(page, 'emmy'));
+  await fetch(`${server.url}/v1/auth/api-keys/report`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ api_key: body.api_key }),
+  });
+  await page.goto('/account');
+  await page.getByRole('alert').getByText('was found where it should not be').waitFor();
 });

@@ -35,7 +35,7 @@ export async function until(what, question) {
   }
 }
 
-export async function startServer() {
+export async function startServer(...settings) {
   const binary = program();
   const dataDir = mkdtempSync(join(tmpdir(), 'countersign-'));
   const surroundings = { cwd: dataDir, env: cleanEnvironment() };
@@ -43,7 +43,8 @@ export async function startServer() {
     binary,
     [
       '--data-dir', dataDir, 'serve', '--listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0',
-      '--set', 'log.format=json', '--set', 'device.interval=1s',
+      '--set', 'log.format=json', '--set', 'device.interval=1s', '--set', 'cli.interval=1s',
+      ...settings.flatMap((setting) => ['--set', setting]),
     ],
     { ...surroundings, stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -119,6 +120,27 @@ export async function newDevice(server, client, options = {}) {
     }),
   };
 }
+
+/** Posts JSON as programs do. */
+export async function postJson(url, fields, headers = {}) {
+  const body = fields === undefined ? undefined : JSON.stringify(fields);
+  const kind = body === undefined ? {} : { 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', body, headers: { ...kind, ...headers } });
+  const text = await response.text();
+  return { status: response.status, body: text ? JSON.parse(text) : undefined };
+}
+
+/** A command line that has asked for an API key. */
+export async function newCommandLine(server, fields) {
+  const asked = await postJson(`${server.url}/v1/auth/device`, fields, { 'User-Agent': 'acme-cli/2.1 (linux)' });
+  assert.equal(asked.status, 200, JSON.stringify(asked.body));
+  const { device_code } = asked.body;
+  return { ...asked.body, poll: () => postJson(`${server.url}/v1/auth/device/token`, { device_code }) };
+}
+
+export const verifyCode = (server, cli_code) => postJson(
+  `${server.url}/v1/auth/cli-verify`, { cli_code }, { 'User-Agent': 'acme-cli/2.1 (linux)' },
+);
 
 export async function introspect(server, confidential, token) {
   const { status, body } = await postForm(`${server.url}/oauth2/v1/introspect`, { ...confidential, token });

@@ -224,7 +224,7 @@ test('the account page lists devices and disconnects one, then all', () => inBro
   assert.equal(await page.getByRole('heading', { level: 2, name: 'Office backend' }).count(), 3);
   await page.getByRole('button', { name: /^Disconnect Office backend/ }).last().click();
   await page.getByRole('status').getByText('The device is disconnected.').waitFor();
-  assert.equal(await page.getByRole('heading', { level: 2 }).count(), 2);
+  assert.equal(await page.getByRole('heading', { level: 2, name: 'Office backend' }).count(), 2);
   assert.equal((await Promise.all([first, second, third].map(live))).filter(Boolean).length, 2);
 
   await page.getByText('No longer connected').click();

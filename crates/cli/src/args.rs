@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use countersign_core::client::{AuthMethod, CLI_CLIENT, ClientId, GrantType, SigningAlg, TokenFormat};
+use countersign_core::client::{AuthMethod, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::id::DeviceId;
 use countersign_core::time::Span;
 use countersign_server::flow::clients::Field;
@@ -161,16 +161,36 @@ pub struct KeepingOptions {
     pub credentials: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoginDoor {
+    Oauth,
+    Cli,
+}
+
 #[derive(Debug, Args)]
 pub struct LoginOptions {
     /// The server's public URL
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER")]
     pub server: String,
-    #[arg(long, value_name = "ID", default_value = CLI_CLIENT)]
-    pub client_id: String,
-    /// Scopes to ask for, separated by spaces
-    #[arg(long, value_name = "S", default_value = "openid profile email offline_access")]
-    pub scope: String,
+    /// Whether to get tokens, or an API key
+    #[arg(long = "for", value_name = "DOOR", value_enum, default_value = "oauth")]
+    pub door: LoginDoor,
+    /// The client to log in as; without it countersign-cli, or at the CLI door none
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// Scopes to ask for, separated by spaces; without it those that say who you are, or at the CLI
+    /// door none
+    #[arg(long, value_name = "S")]
+    pub scope: Option<String>,
+    /// What you will know the API key by; with --for cli
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Log in with a code that your account page shows; it ends in an API key
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["api_key", "door", "client_id", "scope", "name"])]
+    pub code: Option<String>,
+    /// Keep an API key that you have: it is asked for, or read from standard input
+    #[arg(long, conflicts_with_all = ["door", "client_id", "scope", "name"])]
+    pub api_key: bool,
     /// Allow plain http to another machine, which shows the tokens to everybody on the way
     #[arg(long)]
     pub insecure_http: bool,

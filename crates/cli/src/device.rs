@@ -1,13 +1,15 @@
 //! The device's side: `login`, `whoami`, `token`, `logout`.
 
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
-use countersign_client::storage::{Credentials, Place, Storage};
-use countersign_client::{Error, Login, Provider, TokenResponse};
+use countersign_client::storage::{Credentials, Kept, KeptKey, Place, Storage};
+use countersign_client::{Door, Error, KeyRequest, Keys, Login, Me, Plain, Provider, TokenResponse};
+use countersign_core::client::CLI_CLIENT;
 use serde_json::Value;
 
-use crate::args::{KeepingOptions, LoginOptions, LogoutOptions, ServerOption, WhoamiOptions};
-use crate::failure::{Outcome, failure};
+use crate::args::{KeepingOptions, LoginDoor, LoginOptions, LogoutOptions, ServerOption, WhoamiOptions};
+use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, note};
 use crate::show;
 
@@ -34,14 +36,59 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     Ok(tokio::task::spawn_blocking(work).await??)
 }
 
+/// A key in the environment is used instead of what is kept, and is never written down.
+const KEY_VARIABLE: &str = "COUNTERSIGN_API_KEY";
+const SCOPES: &str = "openid profile email offline_access";
+
 pub async fn login(options: LoginOptions) -> Outcome {
-    let storage = storage(&options.keeping)?;
-    let provider = if options.insecure_http {
-        Provider::discover_insecure(&options.server).await?
-    } else {
-        Provider::discover(&options.server).await?
-    };
-    let mut login = Login::ask(&provider, &options.client_id, &options.scope).await?;
+    if let Some(code) = &options.code {
+        let keys = door(&options)?;
+        let got = keys.redeem(code).await?;
+        return keep_key(&options, &keys, got.api_key, got.key.id, got.key.name).await;
+    }
+    if options.api_key {
+        let keys = door(&options)?;
+        let key = paste().await?;
+        let me = keys.me(&key).await?;
+        let fact =
+            |name: &str| me.credential.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if fact("type") != "api_key" {
+            return Err(failure("this is no API key", "paste a key that your account page or API made"));
+        }
+        return keep_key(&options, &keys, key, fact("id"), fact("name")).await;
+    }
+    match options.door {
+        LoginDoor::Cli => login_for_key(&options).await,
+        LoginDoor::Oauth => login_for_tokens(&options).await,
+    }
+}
+
+fn door(options: &LoginOptions) -> Outcome<Keys> {
+    Ok(if options.insecure_http { Keys::at_insecure(&options.server)? } else { Keys::at(&options.server)? })
+}
+
+/// Never from an argument, which others on this machine and the shell's history would see.
+async fn paste() -> Outcome<Plain> {
+    let typed = tokio::task::spawn_blocking(|| {
+        if std::io::stdin().is_terminal() {
+            return rpassword::prompt_password("API key (not shown): ");
+        }
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        Ok(line)
+    });
+    let typed = Plain::new(typed.await??.trim().to_owned());
+    if typed.reveal().is_empty() {
+        return Err(usage(
+            "no key was given",
+            "paste it, or pipe it in: countersign login --api-key < key.txt",
+        ));
+    }
+    Ok(typed)
+}
+
+/// Shows the code, opens a browser where there is one, and waits.
+async fn wait<D: Door>(options: &LoginOptions, mut login: Login<D>) -> Outcome<D::Got> {
     show::invitation(&login)?;
     if !options.no_browser
         && has_browser()
@@ -50,22 +97,64 @@ pub async fn login(options: LoginOptions) -> Outcome {
     {
         note("  The page was opened in your browser.")?;
     }
-    let tokens = tokio::select! {
-        tokens = show::wait(&mut login) => tokens?,
-        _ = tokio::signal::ctrl_c() => return Err(failure("interrupted", "nothing was stored; the code ends by itself")),
+    tokio::select! {
+        got = show::wait(&mut login) => Ok(got?),
+        _ = tokio::signal::ctrl_c() => Err(failure("interrupted", "nothing was stored; the code ends by itself")),
+    }
+}
+
+async fn login_for_key(options: &LoginOptions) -> Outcome {
+    let keys = door(options)?;
+    let request = KeyRequest {
+        client_id: options.client_id.clone(),
+        name: options.name.clone(),
+        scopes: options.scope.clone(),
     };
-    let credentials = Credentials::new(provider.issuer(), &options.client_id, &tokens);
+    let got = wait(options, keys.ask(&request).await?).await?;
+    keep_key(options, &keys, got.api_key, got.key.id, got.key.name).await
+}
+
+async fn keep_key(options: &LoginOptions, keys: &Keys, api_key: Plain, id: String, name: String) -> Outcome {
+    let who = keys.me(&api_key).await.map_or_else(|_| String::new(), |me| format!(" as {}", who(&me)));
+    let kept = KeptKey { server: keys.server().to_owned(), api_key, id, name };
+    let place = keep(options, Kept::Key(kept)).await?;
+    line(format!("Logged in to {}{who}. The API key is {place}.", keys.server()))
+}
+
+async fn login_for_tokens(options: &LoginOptions) -> Outcome {
+    if options.name.is_some() {
+        return Err(usage("--name is for API keys", "say --for cli with it"));
+    }
+    let provider = if options.insecure_http {
+        Provider::discover_insecure(&options.server).await?
+    } else {
+        Provider::discover(&options.server).await?
+    };
+    let client_id = options.client_id.as_deref().unwrap_or(CLI_CLIENT);
+    let scope = options.scope.as_deref().unwrap_or(SCOPES);
+    let tokens = wait(options, Login::ask(&provider, client_id, scope).await?).await?;
+    let credentials = Credentials::new(provider.issuer(), client_id, &tokens);
     let name = name(&provider, &tokens).await;
+    let place = keep(options, Kept::Tokens(credentials)).await?;
+    let name = name.map_or_else(String::new, |name| format!(" as {name}"));
+    line(format!("Logged in to {}{name}. The tokens are {place}.", provider.issuer()))
+}
+
+/// Keeps a login, and says where.
+async fn keep(options: &LoginOptions, login: Kept) -> Outcome<String> {
+    let storage = storage(&options.keeping)?;
     let place = {
         let storage = storage.clone();
-        blocking(move || storage.save(&credentials)).await?
+        blocking(move || storage.save(&login)).await?
     };
-    let kept = match place {
+    Ok(match place {
         Place::Keyring => "in the system's keyring".to_owned(),
         Place::File => format!("in {} (only you can read it)", storage.path().display()),
-    };
-    let name = name.map_or_else(String::new, |name| format!(" as {name}"));
-    line(format!("Logged in to {}{name}. The tokens are {kept}.", provider.issuer()))
+    })
+}
+
+fn who(me: &Me) -> String {
+    me.user.username.clone().unwrap_or_else(|| me.user.id.clone())
 }
 
 async fn name(provider: &Provider, tokens: &TokenResponse) -> Option<String> {
@@ -79,16 +168,44 @@ fn has_browser() -> bool {
     !set("SSH_CONNECTION") && (cfg!(target_os = "macos") || set("DISPLAY") || set("WAYLAND_DISPLAY"))
 }
 
-async fn stored(storage: &Storage, server: Option<&String>) -> Outcome<Credentials> {
+async fn stored(storage: &Storage, server: Option<&String>) -> Outcome<Kept> {
     let (storage, server) = (storage.clone(), server.cloned());
     let found = blocking(move || storage.load(server.as_deref())).await?;
     found.ok_or_else(|| failure("this device is not logged in", "run `countersign login --server URL`"))
 }
 
-/// Stored credentials whose access token is good for a while.
-async fn fresh(options: &ServerOption) -> Outcome<(Provider, Credentials)> {
+/// What this device has: a key of the environment, or what is kept.
+enum Having {
+    Tokens(Box<(Provider, Credentials)>),
+    Key(Keys, Plain),
+}
+
+async fn having(options: &ServerOption) -> Outcome<Having> {
+    if let Some(key) = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty()) {
+        let server = options.server.as_ref().ok_or_else(|| {
+            usage(
+                format!("{KEY_VARIABLE} is set, but no server"),
+                "say it with --server or COUNTERSIGN_SERVER",
+            )
+        })?;
+        return Ok(Having::Key(Keys::at(server)?, Plain::new(key)));
+    }
     let storage = storage(&options.keeping)?;
-    let credentials = stored(&storage, options.server.as_ref()).await?;
+    match stored(&storage, options.server.as_ref()).await? {
+        // Whether plain http would do was decided at login.
+        Kept::Key(kept) => Ok(Having::Key(Keys::at_insecure(&kept.server)?, kept.api_key)),
+        Kept::Tokens(credentials) => {
+            Ok(Having::Tokens(Box::new(fresh(&storage, options, credentials).await?)))
+        }
+    }
+}
+
+/// Credentials whose access token is good for a while.
+async fn fresh(
+    storage: &Storage,
+    options: &ServerOption,
+    credentials: Credentials,
+) -> Outcome<(Provider, Credentials)> {
     // Whether plain http would do was decided at login.
     let provider = Provider::discover_insecure(&credentials.server).await?;
     if credentials.lasts(FRESH) {
@@ -99,7 +216,12 @@ async fn fresh(options: &ServerOption) -> Outcome<(Provider, Credentials)> {
         let storage = storage.clone();
         blocking(move || storage.lock()).await?
     };
-    let credentials = stored(&storage, options.server.as_ref()).await?;
+    let credentials = match stored(storage, options.server.as_ref()).await? {
+        Kept::Tokens(credentials) => credentials,
+        Kept::Key(_) => {
+            return Err(failure("somebody logged in anew at this moment", "run the command again"));
+        }
+    };
     if credentials.lasts(FRESH) {
         return Ok((provider, credentials));
     }
@@ -112,14 +234,31 @@ async fn fresh(options: &ServerOption) -> Outcome<(Provider, Credentials)> {
     let tokens = provider.refresh(&credentials.client_id, refresh_token).await?;
     let mut renewed = Credentials::new(&credentials.server, &credentials.client_id, &tokens);
     renewed.refresh_token = renewed.refresh_token.or(credentials.refresh_token);
-    let kept = renewed.clone();
+    let (kept, storage) = (Kept::Tokens(renewed.clone()), storage.clone());
     blocking(move || storage.save(&kept)).await?;
     Ok((provider, renewed))
 }
 
 pub async fn whoami(options: WhoamiOptions) -> Outcome {
-    let (provider, credentials) = fresh(&options.at).await?;
-    let claims = provider.userinfo(&credentials.access_token).await?;
+    let (claims, server) = match having(&options.at).await? {
+        Having::Tokens(having) => {
+            let (provider, credentials) = *having;
+            (provider.userinfo(&credentials.access_token).await?, provider.issuer().to_owned())
+        }
+        Having::Key(keys, key) => {
+            let me = keys.me(&key).await?;
+            if options.json {
+                return output::json(&me);
+            }
+            let claims = serde_json::json!({
+                "sub": me.user.id,
+                "preferred_username": me.user.username,
+                "name": me.user.full_name,
+                "email": me.user.email,
+            });
+            (claims, keys.server().to_owned())
+        }
+    };
     if options.json {
         return output::json(&claims);
     }
@@ -127,12 +266,14 @@ pub async fn whoami(options: WhoamiOptions) -> Outcome {
     let who = claim("preferred_username").or_else(|| claim("sub")).unwrap_or("somebody");
     let more: Vec<&str> = ["name", "email"].into_iter().filter_map(claim).collect();
     let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
-    line(format!("{who}{more} at {}", provider.issuer()))
+    line(format!("{who}{more} at {server}"))
 }
 
 pub async fn token(options: ServerOption) -> Outcome {
-    let (_, credentials) = fresh(&options).await?;
-    line(credentials.access_token.reveal())
+    match having(&options).await? {
+        Having::Tokens(having) => line(having.1.access_token.reveal()),
+        Having::Key(_, key) => line(key.reveal()),
+    }
 }
 
 pub async fn logout(options: LogoutOptions) -> Outcome {
@@ -143,8 +284,8 @@ pub async fn logout(options: LogoutOptions) -> Outcome {
         let storage = storage.clone();
         blocking(move || storage.lock()).await?
     };
-    let credentials = stored(&storage, options.server.as_ref()).await?;
-    let revoked = if local { None } else { Some(revoke(&credentials).await) };
+    let login = stored(&storage, options.server.as_ref()).await?;
+    let revoked = if local { None } else { Some(revoke(&login).await) };
     match &revoked {
         None | Some(Ok(())) => {}
         // It does not know this client or token any more: there is nothing left to revoke.
@@ -152,16 +293,19 @@ pub async fn logout(options: LogoutOptions) -> Outcome {
         Some(Err(error)) => {
             return Err(failure(
                 error.to_string(),
-                "the tokens are still valid and still here; try again later, or forget them here with --local",
+                "the login is still valid and still here; try again later, or forget them here with --local",
             ));
         }
     }
-    let server = credentials.server.clone();
-    blocking(move || storage.forget(&server)).await?;
-    if revoked.is_none() {
-        return line(format!("Forgot the tokens of {}. The server still honours them.", credentials.server));
+    let server = login.server().to_owned();
+    {
+        let server = server.clone();
+        blocking(move || storage.forget(&server)).await?;
     }
-    line(format!("Logged out of {}.", credentials.server))
+    if revoked.is_none() {
+        return line(format!("Forgot the login to {server}. The server still honours it."));
+    }
+    line(format!("Logged out of {server}."))
 }
 
 /// The server has decided, and will not decide otherwise tomorrow.
@@ -169,10 +313,15 @@ fn is_final(error: &Error) -> bool {
     error.code().is_some_and(|code| !matches!(code, "server_error" | "temporarily_unavailable" | "slow_down"))
 }
 
-/// The refresh token takes everything along; without one there is only the access token.
-async fn revoke(credentials: &Credentials) -> Result<(), Error> {
+async fn revoke(login: &Kept) -> Result<(), Error> {
     // Whether plain http would do was decided at login.
-    let provider = Provider::discover_insecure(&credentials.server).await?;
-    let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
-    provider.revoke(&credentials.client_id, token).await
+    match login {
+        Kept::Key(kept) => Keys::at_insecure(&kept.server)?.revoke(&kept.api_key, &kept.id).await,
+        Kept::Tokens(credentials) => {
+            let provider = Provider::discover_insecure(&credentials.server).await?;
+            // The refresh token takes everything along; without one there is only the access token.
+            let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
+            provider.revoke(&credentials.client_id, token).await
+        }
+    }
 }

@@ -65,6 +65,11 @@ fn client_hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Denied => Some("if that was a mistake, run the command again and approve"),
         Error::Expired => Some("run the command again for a new code"),
+        Error::CodeUnknown => Some("look at the code again, or have a new one shown on your account page"),
+        Error::CodeUsed => Some(
+            "have a new code shown on your account page; if you did not use this one, revoke its key there",
+        ),
+        Error::Limited { .. } => Some("too many attempts; wait, then try again"),
         Error::Network { .. } => Some("check the address and that the server runs"),
         Error::Protocol { .. } => {
             Some("--server takes the server's public URL, such as https://login.example.com")
@@ -77,6 +82,7 @@ fn client_hint(error: &Error) -> Option<&'static str> {
             "invalid_grant" | "invalid_token" => {
                 Some("this device was disconnected; run `countersign login` again")
             }
+            "unauthorized" => Some("this key was revoked or has expired; run `countersign login` again"),
             "slow_down" => Some("too many logins were started; wait a minute"),
             _ => None,
         },

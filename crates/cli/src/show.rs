@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use countersign_client::{Error, Login, Poll, TokenResponse};
+use countersign_client::{Door, Error, Login};
 use indicatif::{ProgressBar, ProgressStyle};
 use qrcode::render::unicode;
 use qrcode::{EcLevel, QrCode};
@@ -12,7 +12,7 @@ use crate::failure::Outcome;
 use crate::output::note;
 
 /// Prints where to go and what to type, on standard error: standard output is for results.
-pub fn invitation(login: &Login) -> Outcome {
+pub fn invitation<D: Door>(login: &Login<D>) -> Outcome {
     note("")?;
     if let Some(picture) = login.link().and_then(qr) {
         note(picture)?;
@@ -41,14 +41,14 @@ fn qr(link: &str) -> Option<String> {
 }
 
 /// Waits for the decision, with a spinner where there is a terminal.
-pub async fn wait(login: &mut Login) -> Result<TokenResponse, Error> {
+pub async fn wait<D: Door>(login: &mut Login<D>) -> Result<D::Got, Error> {
     let spinner = spinner();
     let outcome = poll(login, &spinner).await;
     spinner.finish_and_clear();
     outcome
 }
 
-async fn poll(login: &mut Login, spinner: &ProgressBar) -> Result<TokenResponse, Error> {
+async fn poll<D: Door>(login: &mut Login<D>, spinner: &ProgressBar) -> Result<D::Got, Error> {
     loop {
         let mut rest = login.interval();
         while !rest.is_zero() {
@@ -61,8 +61,8 @@ async fn poll(login: &mut Login, spinner: &ProgressBar) -> Result<TokenResponse,
             tokio::time::sleep(step).await;
             rest -= step;
         }
-        if let Poll::Tokens(tokens) = login.poll().await? {
-            return Ok(*tokens);
+        if let Some(got) = login.poll().await? {
+            return Ok(got);
         }
     }
 }

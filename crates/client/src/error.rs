@@ -1,5 +1,7 @@
 //! What can go wrong, in words for the person in front of the device.
 
+use std::time::Duration;
+
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -9,6 +11,15 @@ pub enum Error {
     /// Nobody decided in time.
     #[error("the code has expired")]
     Expired,
+    /// There is no such code for a command line, or it has expired.
+    #[error("this code is not right or has expired")]
+    CodeUnknown,
+    /// Somebody collected with this code before.
+    #[error("this code has already been used")]
+    CodeUsed,
+    /// Too many attempts.
+    #[error("{server} wants a wait of {} seconds", wait.as_secs())]
+    Limited { server: String, wait: Duration },
     /// The server could not be reached, or the connection broke.
     #[error("cannot reach {url}: {why}")]
     Network { url: String, why: String },

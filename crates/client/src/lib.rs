@@ -13,18 +13,38 @@
 //! # }
 //! ```
 //!
-//! The crate links no database and keeps no state but what [`storage`] is told to keep.
+//! Or at the CLI door, where a login ends in an API key:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), countersign_client::Error> {
+//! use countersign_client::{KeyRequest, Keys};
+//!
+//! let keys = Keys::at("https://login.example.com")?;
+//! let mut login = keys.ask(&KeyRequest { name: Some("backup tool".to_owned()), ..KeyRequest::default() }).await?;
+//! println!("Open {} and enter {}", login.verification_uri(), login.user_code());
+//! let key = login.wait().await?;
+//! println!("This is the key of {}", key.user.email.unwrap_or(key.user.id));
+//! // Or the other way round, with a code that the person was shown in the browser:
+//! let key = keys.redeem("K7M2QX").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/login.rs` is a whole program. The crate links no database and keeps no state but what [`storage`] is told to keep.
 
 mod error;
+mod http;
+mod keys;
 mod login;
 mod provider;
 pub mod storage;
 mod verify;
 
 pub use countersign_core::secret::Plain;
-pub use countersign_core::wire::TokenResponse;
+pub use countersign_core::wire::{KeyFacts, KeyRequest, KeyUser, Me, NewKey, TokenResponse};
 pub use error::Error;
-pub use login::{Login, Poll};
+pub use keys::Keys;
+pub use login::{Door, Login, Tokens};
 pub use provider::Provider;
 pub use verify::Verifier;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use countersign_core::wire::{DeviceAuthorization, TokenResponse};
 use url::Url;
 
-use crate::provider::{Provider, visible};
+use crate::http::visible;
+use crate::provider::Provider;
 use crate::{Error, Plain, unix_time};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -38,11 +39,49 @@ fn fraction() -> f64 {
     f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0
 }
 
-/// A device code that waits for a person.
-#[derive(Debug)]
-pub struct Login {
+/// Where a device logs in, and what it gets there.
+pub trait Door: sealed::Door {
+    type Got;
+}
+
+pub(crate) mod sealed {
+    use crate::{Error, Plain};
+
+    /// What this crate alone can implement.
+    pub trait Door: Sized {
+        /// Asks once for what a device code is good for.
+        fn collect(&self, device_code: &Plain) -> impl Future<Output = Result<Self::Got, Error>> + Send
+        where
+            Self: super::Door;
+    }
+}
+
+/// The OAuth door, for one client: a login ends in tokens.
+#[derive(Clone, Debug)]
+pub struct Tokens {
     provider: Provider,
     client_id: String,
+}
+
+impl Door for Tokens {
+    type Got = TokenResponse;
+}
+
+impl sealed::Door for Tokens {
+    async fn collect(&self, device_code: &Plain) -> Result<TokenResponse, Error> {
+        let form = [
+            ("grant_type", DEVICE_CODE),
+            ("device_code", device_code.reveal()),
+            ("client_id", self.client_id.as_str()),
+        ];
+        self.provider.token(&form).await
+    }
+}
+
+/// A device code that waits for a person.
+#[derive(Debug)]
+pub struct Login<D = Tokens> {
+    door: D,
     authorization: DeviceAuthorization,
     /// What the server wants.
     steady: Duration,
@@ -52,29 +91,27 @@ pub struct Login {
     failures: u32,
 }
 
-/// What one poll brought.
-#[derive(Debug)]
-pub enum Poll {
-    /// Ask again after [`Login::interval`].
-    Pending,
-    Tokens(Box<TokenResponse>),
-}
-
 impl Login {
     /// Asks for a device code (RFC 8628 §3.1). `scope` is a list separated by spaces.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's code, such as `invalid_client` or `invalid_scope`.
     pub async fn ask(provider: &Provider, client_id: &str, scope: &str) -> Result<Self, Error> {
-        let mut authorization = provider.authorize(client_id, scope).await?;
+        let authorization = provider.authorize(client_id, scope).await?;
+        let door = Tokens { provider: provider.clone(), client_id: client_id.to_owned() };
+        Ok(Self::begun(door, authorization))
+    }
+}
+
+impl<D: Door> Login<D> {
+    pub(crate) fn begun(door: D, mut authorization: DeviceAuthorization) -> Self {
         // It is printed on a terminal, which must not be told anything else by it.
         authorization.user_code = Plain::new(visible(authorization.user_code.reveal()));
         authorization.verification_uri = visible(&authorization.verification_uri);
         let interval = Duration::from_secs(authorization.interval.max(1));
         let lifetime = i64::try_from(authorization.expires_in).unwrap_or(i64::MAX);
         let expires_at = unix_time().saturating_add(lifetime);
-        let (provider, client_id) = (provider.clone(), client_id.to_owned());
-        Ok(Self { provider, client_id, authorization, steady: interval, interval, expires_at, failures: 0 })
+        Self { door, authorization, steady: interval, interval, expires_at, failures: 0 }
     }
 
     /// What the person types.
@@ -108,18 +145,13 @@ impl Login {
         Duration::from_secs(u64::try_from(self.expires_at.saturating_sub(unix_time())).unwrap_or(0))
     }
 
-    /// Asks once (RFC 8628 §3.4). `slow_down`, a lost connection and a server in trouble lengthen
-    /// the interval and count as pending.
+    /// Asks once (RFC 8628 §3.4). `None`: ask again after [`Login::interval`]; `slow_down`, a lost
+    /// connection and a server in trouble lengthen it.
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Expired`] end the login, as does any other refusal.
-    pub async fn poll(&mut self) -> Result<Poll, Error> {
-        let form = [
-            ("grant_type", DEVICE_CODE),
-            ("device_code", self.authorization.device_code.reveal()),
-            ("client_id", self.client_id.as_str()),
-        ];
-        let outcome = self.provider.token(&form).await;
+    pub async fn poll(&mut self) -> Result<Option<D::Got>, Error> {
+        let outcome = self.door.collect(&self.authorization.device_code).await;
         match &outcome {
             Ok(_) | Err(Error::Refused { .. }) => {
                 self.failures = 0;
@@ -128,41 +160,43 @@ impl Login {
             Err(_) => self.failures += 1,
         }
         match outcome {
-            Ok(tokens) => Ok(Poll::Tokens(Box::new(tokens))),
+            Ok(got) => Ok(Some(got)),
             Err(error) => match error.code() {
-                Some("authorization_pending") => Ok(Poll::Pending),
+                Some("authorization_pending") => Ok(None),
                 Some("slow_down") => {
                     self.steady = slower(self.steady, &error);
                     self.interval = self.steady;
-                    Ok(Poll::Pending)
+                    Ok(None)
                 }
                 Some("access_denied") => Err(Error::Denied),
                 Some("expired_token") => Err(Error::Expired),
                 Some("server_error" | "temporarily_unavailable") => self.back_off(),
                 Some(_) => Err(error),
-                None if matches!(error, Error::Network { .. } | Error::Protocol { .. }) => self.back_off(),
-                None => Err(error),
+                None => match error {
+                    Error::Network { .. } | Error::Protocol { .. } | Error::Limited { .. } => self.back_off(),
+                    _ => Err(error),
+                },
             },
         }
     }
 
-    fn back_off(&mut self) -> Result<Poll, Error> {
+    fn back_off(&mut self) -> Result<Option<D::Got>, Error> {
         if self.time_left().is_zero() {
             return Err(Error::Expired);
         }
         self.interval = backed_off(self.steady, self.failures, fraction());
-        Ok(Poll::Pending)
+        Ok(None)
     }
 
     /// Polls until the person has decided.
     ///
     /// # Errors
     /// As [`Login::poll`].
-    pub async fn wait(&mut self) -> Result<TokenResponse, Error> {
+    pub async fn wait(&mut self) -> Result<D::Got, Error> {
         loop {
             tokio::time::sleep(self.interval).await;
-            if let Poll::Tokens(tokens) = self.poll().await? {
-                return Ok(*tokens);
+            if let Some(got) = self.poll().await? {
+                return Ok(got);
             }
             if self.time_left().is_zero() {
                 return Err(Error::Expired);

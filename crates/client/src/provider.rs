@@ -1,17 +1,10 @@
 //! One server: what it offers and how to call it.
 
-use std::time::Duration;
+use countersign_core::wire::{DeviceAuthorization, Discovery, TokenResponse};
 
-use countersign_core::text::is_hidden;
-use countersign_core::wire::{DeviceAuthorization, Discovery, ErrorBody, TokenResponse};
-use reqwest::{RequestBuilder, Response, StatusCode};
-use serde::de::DeserializeOwned;
-use url::{Host, Url};
-
+use crate::http::{self, read, send, visible};
 use crate::verify::Verifier;
 use crate::{Error, Plain};
-
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that was discovered (RFC 8414).
 #[derive(Clone, Debug)]
@@ -27,11 +20,7 @@ impl Provider {
     /// [`Error::Network`] if it cannot be reached; [`Error::Protocol`] if there is no such document,
     /// if it names another issuer, or if it would be reached over plain http on another machine.
     pub async fn discover(server: &str) -> Result<Self, Error> {
-        let plain = Url::parse(server).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url));
-        if plain {
-            let why = "plain http shows the tokens to everybody on the way; use https".to_owned();
-            return Err(Error::Protocol { url: server.to_owned(), why });
-        }
+        http::check_safe(server)?;
         Self::discover_insecure(server).await
     }
 
@@ -40,24 +29,14 @@ impl Provider {
     /// # Errors
     /// As [`Provider::discover`], but plain http will do.
     pub async fn discover_insecure(server: &str) -> Result<Self, Error> {
-        let server = server.trim_end_matches('/');
-        let protocol = |why: &str| Error::Protocol { url: server.to_owned(), why: why.to_owned() };
-        let parsed = Url::parse(server).map_err(|_| protocol("not a URL; write it with https://"))?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(protocol("not an http or https URL"));
-        }
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| protocol(&error.to_string()))?;
+        let (server, http) = http::client(server)?;
+        let protocol = |why: &str| Error::Protocol { url: server.clone(), why: why.to_owned() };
         let url = format!("{server}/.well-known/openid-configuration");
         let discovery: Discovery = read(&url, http.get(&url)).await?;
         if discovery.issuer.trim_end_matches('/') != server {
             return Err(protocol(&format!("it calls itself {}; use that URL", visible(&discovery.issuer))));
         }
-        if parsed.scheme() == "https"
+        if server.starts_with("https://")
             && discovery.endpoints().any(|endpoint| !endpoint.starts_with("https://"))
         {
             return Err(protocol("it would have tokens sent over plain http"));
@@ -126,65 +105,4 @@ impl Provider {
             why: format!("it does not offer {what}"),
         })
     }
-}
-
-/// Text of a server's, without what a terminal would take for a command.
-pub fn visible(text: &str) -> String {
-    text.chars().filter(|symbol| !is_hidden(*symbol)).collect()
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-async fn send(url: &str, request: RequestBuilder) -> Result<Response, Error> {
-    // The error's own text would repeat the URL.
-    let response = request.send().await.map_err(|error| network(url, error))?;
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    let status = response.status();
-    let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
-    let expired =
-        status == StatusCode::UNAUTHORIZED && challenge.is_some_and(|text| text.contains("invalid_token"));
-    match response.json::<ErrorBody>().await {
-        Ok(body) if !body.error.is_empty() => {
-            let error = if expired { "invalid_token".to_owned() } else { body.error };
-            Err(Error::Refused {
-                server: host(url),
-                error: visible(&error),
-                description: visible(&body.error_description),
-                interval: body.interval,
-            })
-        }
-        _ => Err(Error::Protocol { url: url.to_owned(), why: format!("status {status}") }),
-    }
-}
-
-async fn read<T: DeserializeOwned>(url: &str, request: RequestBuilder) -> Result<T, Error> {
-    let response = send(url, request).await?;
-    response
-        .json()
-        .await
-        .map_err(|error| Error::Protocol { url: url.to_owned(), why: error.without_url().to_string() })
-}
-
-fn network(url: &str, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        why = inner.to_string();
-        source = inner.source();
-    }
-    Error::Network { url: host(url), why }
-}
-
-fn host(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
 }

@@ -46,13 +46,43 @@ impl Credentials {
     }
 }
 
+/// The API key of one login.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptKey {
+    pub server: String,
+    #[serde(serialize_with = "reveal")]
+    pub api_key: Plain,
+    /// The server's id for it.
+    pub id: String,
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What one login ended in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Kept {
+    Tokens(Credentials),
+    Key(KeptKey),
+}
+
+impl Kept {
+    /// The public URL of the server that gave it.
+    pub fn server(&self) -> &str {
+        match self {
+            Self::Tokens(credentials) => &credentials.server,
+            Self::Key(key) => &key.server,
+        }
+    }
+}
+
 /// What the file holds: which server was used last, and the tokens of those that no keyring took.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Contents {
     current: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    logins: BTreeMap<String, Credentials>,
+    logins: BTreeMap<String, Kept>,
 }
 
 /// The place where logins are kept.
@@ -85,16 +115,16 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::Storage`] if the file cannot be written.
-    pub fn save(&self, credentials: &Credentials) -> Result<Place, Error> {
-        let text = serde_json::to_string(credentials).map_err(|error| self.failed(&error.to_string()))?;
-        let server = credentials.server.clone();
+    pub fn save(&self, login: &Kept) -> Result<Place, Error> {
+        let text = serde_json::to_string(login).map_err(|error| self.failed(&error.to_string()))?;
+        let server = login.server().to_owned();
         let kept = self.keyring && patiently(move || entry(&server)?.set_password(&text)).is_some();
         let mut contents = self.contents()?;
-        contents.current = Some(credentials.server.clone());
+        contents.current = Some(login.server().to_owned());
         if kept {
-            contents.logins.remove(&credentials.server);
+            contents.logins.remove(login.server());
         } else {
-            contents.logins.insert(credentials.server.clone(), credentials.clone());
+            contents.logins.insert(login.server().to_owned(), login.clone());
         }
         self.write(&contents)?;
         Ok(if kept { Place::Keyring } else { Place::File })
@@ -104,14 +134,14 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::Storage`] if the file cannot be read.
-    pub fn load(&self, server: Option<&str>) -> Result<Option<Credentials>, Error> {
+    pub fn load(&self, server: Option<&str>) -> Result<Option<Kept>, Error> {
         let mut contents = self.contents()?;
         let Some(server) = server.map(|server| server.trim_end_matches('/').to_owned()).or(contents.current)
         else {
             return Ok(None);
         };
-        if let Some(credentials) = contents.logins.remove(&server) {
-            return Ok(Some(credentials));
+        if let Some(login) = contents.logins.remove(&server) {
+            return Ok(Some(login));
         }
         if !self.keyring {
             return Ok(None);
@@ -221,15 +251,20 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 mod tests {
     use super::*;
 
-    fn credentials(server: &str) -> Credentials {
-        Credentials {
+    fn credentials(server: &str) -> Kept {
+        Kept::Tokens(Credentials {
             server: server.to_owned(),
             client_id: "tool".to_owned(),
             access_token: Plain::new("at".to_owned()),
             refresh_token: Some(Plain::new("rt".to_owned())),
             expires_at: unix_time() + 100,
             scope: "openid".to_owned(),
-        }
+        })
+    }
+
+    fn key(server: &str) -> Kept {
+        let (api_key, id, name) = (Plain::new("cs_sk_x".to_owned()), "1".to_owned(), "ci".to_owned());
+        Kept::Key(KeptKey { server: server.to_owned(), api_key, id, name })
     }
 
     #[test]
@@ -238,9 +273,12 @@ mod tests {
         let storage = Storage::new(folder.path().join("a/credentials.json"), false);
         assert!(storage.load(None).unwrap().is_none());
         assert_eq!(storage.save(&credentials("https://a")).unwrap(), Place::File);
-        storage.save(&credentials("https://b")).unwrap();
-        assert_eq!(storage.load(None).unwrap().unwrap().server, "https://b");
-        let found = storage.load(Some("https://a/")).unwrap().unwrap();
+        storage.save(&key("https://b")).unwrap();
+        let Kept::Key(found) = storage.load(None).unwrap().unwrap() else { panic!("it is a key") };
+        assert_eq!((found.server.as_str(), found.api_key.reveal()), ("https://b", "cs_sk_x"));
+        let Kept::Tokens(found) = storage.load(Some("https://a/")).unwrap().unwrap() else {
+            panic!("they are tokens")
+        };
         assert_eq!(found.refresh_token.unwrap().reveal(), "rt");
         assert!(found.access_token.reveal() == "at" && storage.load(Some("https://c")).unwrap().is_none());
         #[cfg(unix)]
@@ -250,7 +288,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         storage.forget("https://b").unwrap();
-        assert_eq!(storage.load(None).unwrap().unwrap().server, "https://a");
+        assert_eq!(storage.load(None).unwrap().unwrap().server(), "https://a");
         storage.forget("https://a").unwrap();
         assert!(storage.load(None).unwrap().is_none());
     }

@@ -88,3 +88,53 @@ impl Discovery {
         [&self.token_endpoint, &self.jwks_uri].into_iter().chain(optional).map(String::as_str)
     }
 }
+
+/// What a command line asks for at the CLI door.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct KeyRequest {
+    /// A client that limits the scopes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// What people will know the key by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<String>,
+}
+
+/// A new API key, shown this once.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NewKey {
+    pub api_key: Plain,
+    pub user: KeyUser,
+    pub key: KeyFacts,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyUser {
+    pub id: String,
+    pub email: Option<String>,
+    pub full_name: Option<String>,
+    /// A word of the operator's; `none` unless set.
+    #[serde(default)]
+    pub tier: String,
+    /// Only where somebody asks who they are.
+    #[serde(default)]
+    pub username: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyFacts {
+    pub id: String,
+    pub name: String,
+    /// RFC 3339.
+    pub expires_at: Option<String>,
+}
+
+/// Who somebody is, by the credential that they have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Me {
+    pub user: KeyUser,
+    pub credential: serde_json::Value,
+}

@@ -184,6 +184,14 @@ impl Person {
         );
     }
 
+    /// Has a code shown for a command line.
+    pub async fn connect(&mut self) -> String {
+        self.get("/account").await;
+        self.submit("action", &[("action", "connect")]).await;
+        let code = self.page.split_once("shown-code\">").and_then(|(_, rest)| rest.split_once('<'));
+        code.unwrap_or_else(|| panic!("no code in {}", self.page)).0.to_owned()
+    }
+
     async fn submit(&mut self, field: &str, filled: &[(&str, &str)]) {
         let form = self.page.split("<form ").skip(1).find(|form| form.contains(&format!("name=\"{field}\"")));
         let form = form.unwrap_or_else(|| panic!("no {field} in {}", self.page));

@@ -28,8 +28,8 @@ confirm-title = Connect this device?
 confirm-lead = { $client } wants to use your account, { $name }.
 confirm-key-lead = { $client } wants an API key for your account, { $name }.
 confirm-key-lead-nobody = A command line wants an API key for your account, { $name }.
-confirm-key-name = The key’s name, as it says
-confirm-key-lifetime = The key lasts
+confirm-key-name = Key name
+confirm-key-lifetime = Lasts
 confirm-key-days = { $n ->
     [one] { $n } day, unless you revoke it
    *[other] { $n } days, unless you revoke it
