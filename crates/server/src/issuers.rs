@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::SignIn;
 use countersign_core::text::{is_hidden, label};
 use countersign_core::time::Timestamp;
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -287,11 +287,21 @@ fn find<'a>(set: &'a JwkSet, kid: Option<&str>, alg: Algorithm) -> Option<&'a Jw
         // What the key says of its algorithm decides, never the token.
         let same = jwk.common.key_algorithm.is_none_or(|own| own.to_string() == name);
         let named = kid.is_none_or(|kid| jwk.common.key_id.as_deref() == Some(kid));
-        signs && same && named
+        signs && same && named && is_kind(&jwk.algorithm, alg)
     });
     match (fitting.next(), fitting.next(), kid) {
         (Some(first), None, _) | (Some(first), Some(_), Some(_)) => Some(first),
         _ => None,
+    }
+}
+
+/// Whether a key of this kind makes signatures of this algorithm.
+fn is_kind(key: &AlgorithmParameters, alg: Algorithm) -> bool {
+    match alg {
+        Algorithm::ES256 | Algorithm::ES384 => matches!(key, AlgorithmParameters::EllipticCurve(_)),
+        Algorithm::EdDSA => matches!(key, AlgorithmParameters::OctetKeyPair(_)),
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => false,
+        _ => matches!(key, AlgorithmParameters::RSA(_)),
     }
 }
 

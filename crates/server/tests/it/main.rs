@@ -20,4 +20,5 @@ mod refresh;
 mod retention;
 mod support;
 mod tokens;
+mod trusted_issuers;
 mod unauthorized;

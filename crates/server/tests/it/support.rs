@@ -311,6 +311,10 @@ async fn boot(folder: &Path, database: &Database, settings: &[(&str, &str)], clo
         sources.put("database.pool_size", Setting::One("4".to_owned()), "test");
     }
     for (key, value) in basics.iter().chain(settings) {
+        if let Some(list) = value.strip_prefix("json:") {
+            sources.put(key, Setting::list(list).unwrap(), "test");
+            continue;
+        }
         match value.strip_prefix("list:") {
             Some(items) => {
                 sources.put(key, Setting::Many(items.split(',').map(str::to_owned).collect()), "test");
