@@ -37,11 +37,12 @@ mod http;
 mod keys;
 mod login;
 mod provider;
+mod ring;
 pub mod storage;
 mod verify;
 
 pub use countersign_core::secret::Plain;
-pub use countersign_core::wire::{KeyFacts, KeyRequest, KeyUser, Me, NewKey, TokenResponse};
+pub use countersign_core::wire::{Introspection, KeyFacts, KeyRequest, KeyUser, Me, NewKey, TokenResponse};
 pub use error::Error;
 pub use keys::Keys;
 pub use login::{Door, Login, Tokens};

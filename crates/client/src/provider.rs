@@ -1,6 +1,6 @@
 //! One server: what it offers and how to call it.
 
-use countersign_core::wire::{DeviceAuthorization, Discovery, TokenResponse};
+use countersign_core::wire::{DeviceAuthorization, Discovery, Introspection, TokenResponse};
 
 use crate::http::{self, read, send, visible};
 use crate::verify::Verifier;
@@ -88,6 +88,21 @@ impl Provider {
     pub async fn userinfo(&self, access_token: &Plain) -> Result<serde_json::Value, Error> {
         let url = self.offers(self.discovery.userinfo_endpoint.as_ref(), "userinfo")?;
         read(url, self.http.get(url).bearer_auth(access_token.reveal())).await
+    }
+
+    /// What a token or an API key is good for, asked as a confidential client (RFC 7662).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the client did not prove who it is, or [`Error::Network`].
+    pub async fn introspect(
+        &self,
+        client_id: &str,
+        secret: &Plain,
+        token: &Plain,
+    ) -> Result<Introspection, Error> {
+        let url = self.offers(self.discovery.introspection_endpoint.as_ref(), "introspection")?;
+        let form = [("client_id", client_id), ("client_secret", secret.reveal()), ("token", token.reveal())];
+        read(url, self.http.post(url).form(&form)).await
     }
 
     /// Reads the server's published keys, to verify tokens with.

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use countersign_core::wire::{reveal, reveal_option};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Plain, TokenResponse, unix_time};
-
-const SERVICE: &str = "countersign";
+use crate::{Error, Plain, TokenResponse, ring, unix_time};
 
 /// The tokens of one login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,7 +115,7 @@ impl Storage {
     pub fn save(&self, login: &Kept) -> Result<Place, Error> {
         let text = serde_json::to_string(login).map_err(|error| self.failed(&error.to_string()))?;
         let server = login.server().to_owned();
-        let kept = self.keyring && patiently(move || entry(&server)?.set_password(&text)).is_some();
+        let kept = self.keyring && ring::put(server, text);
         let mut contents = self.contents()?;
         contents.current = Some(login.server().to_owned());
         if kept {
@@ -146,7 +143,7 @@ impl Storage {
         if !self.keyring {
             return Ok(None);
         }
-        let text = patiently(move || entry(&server)?.get_password());
+        let text = ring::get(server);
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -157,8 +154,7 @@ impl Storage {
     pub fn forget(&self, server: &str) -> Result<(), Error> {
         if self.keyring {
             // Not there, or no keyring at all: either way it holds nothing of ours now.
-            let server = server.to_owned();
-            let _deleted: Option<()> = patiently(move || entry(&server)?.delete_credential());
+            ring::delete(server.to_owned());
         }
         let mut contents = self.contents()?;
         contents.logins.remove(server);
@@ -220,21 +216,6 @@ impl Storage {
     fn failed(&self, why: &str) -> Error {
         Error::Storage { place: self.file.display().to_string(), why: why.to_owned() }
     }
-}
-
-/// A locked keyring asks the person to unlock it, and where nobody can see that it asks for ever.
-/// After this long the file has to do.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn patiently<T: Send + 'static>(work: impl FnOnce() -> keyring::Result<T> + Send + 'static) -> Option<T> {
-    let (answer, answered) = std::sync::mpsc::channel();
-    // The thread is left behind if it hangs; it ends with the process.
-    std::thread::spawn(move || drop(answer.send(work())));
-    answered.recv_timeout(PATIENCE).ok()?.ok()
-}
-
-fn entry(server: &str) -> keyring::Result<keyring::Entry> {
-    keyring::Entry::new(SERVICE, server)
 }
 
 /// Readable by its owner alone from the moment it exists.

@@ -34,6 +34,12 @@ impl Verifier {
         self.verify("access token", Some("at+jwt"), token, audience)
     }
 
+    /// Whether the key that a token names is among these.
+    pub fn knows(&self, token: &Plain) -> bool {
+        let header = jsonwebtoken::decode_header(token.reveal()).ok();
+        header.and_then(|header| header.kid).is_some_and(|kid| self.keys.find(&kid).is_some())
+    }
+
     fn verify(
         &self,
         what: &'static str,

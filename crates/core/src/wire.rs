@@ -77,13 +77,18 @@ pub struct Discovery {
     pub device_authorization_endpoint: Option<String>,
     pub revocation_endpoint: Option<String>,
     pub userinfo_endpoint: Option<String>,
+    pub introspection_endpoint: Option<String>,
 }
 
 impl Discovery {
     /// Every URL in it that is called.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        let optional =
-            [&self.device_authorization_endpoint, &self.revocation_endpoint, &self.userinfo_endpoint];
+        let optional = [
+            &self.device_authorization_endpoint,
+            &self.revocation_endpoint,
+            &self.userinfo_endpoint,
+            &self.introspection_endpoint,
+        ];
         let optional = optional.into_iter().flatten();
         [&self.token_endpoint, &self.jwks_uri].into_iter().chain(optional).map(String::as_str)
     }
@@ -137,4 +142,15 @@ pub struct KeyFacts {
 pub struct Me {
     pub user: KeyUser,
     pub credential: serde_json::Value,
+}
+
+/// What a server says of a token (RFC 7662 §2.2).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Introspection(serde_json::Value);
+
+impl Introspection {
+    /// Everything that it says, if the token is good.
+    pub fn active_claims(self) -> Option<serde_json::Value> {
+        (self.0.get("active") == Some(&serde_json::Value::Bool(true))).then_some(self.0)
+    }
 }

@@ -15,6 +15,7 @@ mod crash;
 mod device;
 mod durability;
 mod fleet;
+mod guard;
 mod keys;
 mod maintenance;
 mod oauth2_crate;
