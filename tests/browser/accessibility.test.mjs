@@ -292,3 +292,10 @@ pageTest('account with keys', async (page) => {
   await page.goto('/account');
   await page.getByRole('alert').getByText('was found where it should not be').waitFor();
 });
+
+pageTest('new key', async (page) => {
+  await openSignedIn(page, '/account', 'emmy');
+  await page.getByLabel('Name', { exact: true }).fill('Nightly backup');
+  await page.getByRole('button', { name: 'Make a key' }).click();
+  await seesHeading(page, 'Your new API key');
+});

@@ -62,7 +62,9 @@ CREATE TABLE api_key (
     last_used  BIGINT,
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,
-    leaked_at  BIGINT
+    leaked_at  BIGINT,
+    -- What it was rotated to, once.
+    successor_id BYTEA
 );
 CREATE INDEX api_key_account ON api_key (account_id);
 CREATE INDEX api_key_client ON api_key (client_id) WHERE client_id IS NOT NULL;

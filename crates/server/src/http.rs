@@ -1,12 +1,13 @@
 //! What every door needs of HTTP: bounded bodies, strict forms, who is calling.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use countersign_core::grant::Origin;
@@ -165,6 +166,19 @@ async fn read_body(body: Body) -> Result<Bytes, BadForm> {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BadForm::TooLarge),
         Ok(Err(_)) => Err(BadForm::Broken),
+    }
+}
+
+/// The last part of a path, which may be anything: what is no id is the id of nothing.
+#[derive(Debug)]
+pub struct PathId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(id)| id).unwrap_or_default()))
     }
 }
 

@@ -124,6 +124,10 @@ impl Issuer {
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Vouched, Unverified> {
         let bad = |why: &str| Unverified::Bad(why.to_owned());
         let header = jsonwebtoken::decode_header(token).map_err(|error| bad(&error.to_string()))?;
+        // What must be understood and is not (RFC 7515 §4.1.11), and what is signed for another purpose.
+        if has_critical(token) || header.typ.as_deref().is_some_and(is_other_type) {
+            return Err(bad("it is no token for signing in"));
+        }
         if !ASYMMETRIC.contains(&header.alg) {
             return Err(bad("its algorithm is not one that only the issuer can sign with"));
         }
@@ -148,16 +152,21 @@ impl Issuer {
         if seconds("nbf")?.is_some_and(|from| now + LEEWAY < from) {
             return Err(bad("it is not valid yet"));
         }
-        let said_at = seconds("iat")?.unwrap_or(now).min(now);
+        let said_at = seconds("iat")?.unwrap_or(now);
+        if said_at > now + LEEWAY {
+            return Err(bad("it was issued in the future"));
+        }
         let at = seconds("auth_time")?.unwrap_or(said_at).min(now);
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let subject = text(&self.config.subject_claim)
-            .filter(|subject| (1..=255).contains(&subject.len()) && !subject.chars().any(is_hidden))
+            .filter(|subject| {
+                subject.len() <= 255 && !subject.trim().is_empty() && !subject.chars().any(is_hidden)
+            })
             .ok_or_else(|| bad("it names no subject"))?;
         let verified = match claims.get("email_verified") {
-            Some(Value::Bool(verified)) => *verified,
-            Some(Value::String(text)) => text != "false",
-            _ => true,
+            Some(Value::String(text)) => text == "true",
+            Some(other) => *other == Value::Bool(true),
+            None => true,
         };
         let address = |text: &&str| {
             text.len() <= 254
@@ -273,6 +282,19 @@ impl Issuer {
         }
         serde_json::from_slice(&bytes).map_err(|error| format!("{url}: {error}"))
     }
+}
+
+/// Types of JWT that say something else than who somebody is, such as `logout+jwt` (RFC 8725 §3.11).
+fn is_other_type(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    typ.ends_with("+jwt") && typ != "at+jwt"
+}
+
+fn has_critical(token: &str) -> bool {
+    let head = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let head: Option<Map<String, Value>> = head.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    head.is_none_or(|head| head.contains_key("crit"))
 }
 
 fn decoding(jwk: &Jwk) -> Result<DecodingKey, Unverified> {

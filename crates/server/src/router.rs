@@ -125,16 +125,16 @@ pub fn router(app: Arc<App>) -> Router {
         tracing::error!("a handler panicked");
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here.").into_response()
     });
-    let (apis, methods) = (format!("{base}/v1/"), format!("{base}/v1/"));
+    let whole = format!("{base}/v1");
+    let is_api = move |path: &str| {
+        path.strip_prefix(&whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_api_too = is_api.clone();
     all.fallback(async move |State(app): State<Arc<App>>, parts: Parts| {
-        if parts.uri.path().starts_with(&apis) {
-            api::missing()
-        } else {
-            pages::missing(State(app), parts).await
-        }
+        if is_api(parts.uri.path()) { api::missing() } else { pages::missing(State(app), parts).await }
     })
     .method_not_allowed_fallback(async move |parts: Parts| {
-        if parts.uri.path().starts_with(&methods) {
+        if is_api_too(parts.uri.path()) {
             api::method_not_allowed()
         } else {
             StatusCode::METHOD_NOT_ALLOWED.into_response()

@@ -27,6 +27,8 @@ pub enum ApiError {
     Forbidden(&'static str),
     NotFound(&'static str),
     Method,
+    /// It was done before.
+    Conflict(&'static str),
     /// A reverse code was used before.
     Used,
     Pending,
@@ -57,6 +59,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(fault) if fault.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
@@ -84,6 +87,7 @@ impl ApiError {
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
+            Self::Conflict(_) => "conflict",
             Self::Pending => "authorization_pending",
             Self::SlowDown(_) => "slow_down",
             Self::Expired => "expired_token",
@@ -104,7 +108,8 @@ impl ApiError {
             Self::InvalidRequest(why)
             | Self::Unauthorized(why)
             | Self::Forbidden(why)
-            | Self::NotFound(why) => (*why).to_owned(),
+            | Self::NotFound(why)
+            | Self::Conflict(why) => (*why).to_owned(),
             Self::InvalidClient => {
                 "there is no such public client; leave client_id out, or have it registered".to_owned()
             }
@@ -113,12 +118,12 @@ impl ApiError {
             Self::Used => "this code has already been used; get a new one".to_owned(),
             Self::Pending => "nobody has approved yet; keep polling".to_owned(),
             Self::SlowDown(interval) => {
-                format!("polled too soon; wait {} seconds between polls from now on", ceil_secs(*interval))
+                format!("polled too soon; wait {} s between polls from now on", ceil_secs(*interval))
             }
             Self::Expired => "the device code has expired; ask for a new one".to_owned(),
             Self::Denied => "the request was denied".to_owned(),
             Self::Spent => "the device code has been used already; its key was handed out".to_owned(),
-            Self::Limited(wait) => format!("too many attempts; wait {} seconds", ceil_secs(*wait)),
+            Self::Limited(wait) => format!("too many attempts; wait {} s", ceil_secs(*wait)),
             Self::Unreachable => {
                 "whoever issued this token cannot be asked for its keys now; try again".to_owned()
             }
@@ -197,6 +202,7 @@ mod tests {
             ApiError::Forbidden("x"),
             ApiError::NotFound("x"),
             ApiError::Method,
+            ApiError::Conflict("x"),
             ApiError::Used,
             ApiError::Pending,
             ApiError::SlowDown(second),
@@ -233,6 +239,7 @@ mod tests {
                 "403 forbidden sentence",
                 "404 not_found sentence",
                 "405 invalid_request sentence",
+                "409 conflict sentence",
                 "400 invalid_request sentence",
                 "400 authorization_pending object",
                 "400 slow_down object",

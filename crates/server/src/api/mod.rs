@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +29,8 @@ use crate::flow::collect::{self, Collected, Polled};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
 use crate::flow::devices::{self, Device};
 use crate::flow::reverse::{self, Making, Verified};
+use crate::http::PathId;
+use crate::limits::address_key;
 use crate::{cookie, http};
 
 type Outcome = Result<Response, ApiError>;
@@ -75,7 +77,8 @@ async fn anybody(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, Api
     if cookie::is_own_origin(app, &parts.headers) && cookie::is_csrf(app, cookie, token) {
         Ok(caller)
     } else {
-        Err(ApiError::Forbidden("X-CSRF-Token must be the csrf_token of a form of this session"))
+        let why = "the request must come from a page of this server, with the csrf_token of a form of this session as X-CSRF-Token";
+        Err(ApiError::Forbidden(why))
     }
 }
 
@@ -338,16 +341,12 @@ async fn revoke(app: &App, parts: &Parts, id: &str) -> Result<Key, ApiError> {
     }
 }
 
-pub async fn revoke_key_as_device(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    parts: Parts,
-) -> Outcome {
+pub async fn revoke_key_as_device(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
     revoke(&app, &parts, &id).await?;
     Ok(no_store(StatusCode::NO_CONTENT))
 }
 
-pub async fn revoke_key(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Outcome {
+pub async fn revoke_key(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
     let key = revoke(&app, &parts, &id).await?;
     Ok(ok(json!({ "message": "API key revoked successfully", "key_id": key.id.to_string() })))
 }
@@ -392,6 +391,7 @@ pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcom
         lifetime: body.number("expires_days", DAYS).and_then(days),
     };
     body.finish()?;
+    within_limits(&app, &caller.account.id.to_string())?;
     let created = api_keys::create(&app, &caller, order, http::origin(&parts), now).await?;
     let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
     Ok(made(&plain, &key, now))
@@ -401,19 +401,31 @@ fn days(days: u64) -> Option<Duration> {
     Some(DAY * u32::try_from(days).ok()?)
 }
 
+/// Keys are made and reported as often as codes are asked for, at most.
+fn within_limits(app: &App, key: &str) -> Result<(), ApiError> {
+    if !app.config.limits.enabled {
+        return Ok(());
+    }
+    app.codes_per_address.check(key).map_err(|wait| {
+        app.metrics.refused("api_keys");
+        ApiError::Limited(wait)
+    })
+}
+
 /// A successor with the same name and scopes; the old key goes on for a while.
-pub async fn rotate_key(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Outcome {
+pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request: Request) -> Outcome {
     let (parts, mut body) = Body::read(request).await?;
     let now = app.clock.now();
     let caller = person(&app, &parts, now).await?;
     let overlap = body.number("overlap_seconds", OVERLAP_SECONDS).map_or(DAY, Duration::from_secs);
     let lifetime = body.number("expires_days", DAYS).and_then(days);
     body.finish()?;
+    within_limits(&app, &caller.account.id.to_string())?;
     let key = own_key(&app, &caller, &id, now).await?;
-    let rotated =
-        api_keys::rotate(&app, &caller, key.id, overlap, lifetime, http::origin(&parts), now).await?;
-    let (plain, key) = rotated.ok_or(ApiError::NotFound("there is no such key of yours"))?;
-    Ok(made(&plain, &key, now))
+    match api_keys::rotate(&app, &caller, key, overlap, lifetime, http::origin(&parts), now).await? {
+        Some((plain, key)) => Ok(made(&plain, &key, now)),
+        None => Err(ApiError::Conflict("this key has a successor already, or has ended; rotate that one")),
+    }
 }
 
 /// For those who find a key where it should not be. Everybody hears the same.
@@ -422,7 +434,8 @@ pub async fn report_key(State(app): State<Arc<App>>, request: Request) -> Outcom
     let now = app.clock.now();
     let text = body.required("api_key");
     body.finish()?;
-    api_keys::report(&app, &text, &http::origin(&parts), now).await?;
+    within_limits(&app, &address_key(http::address(&parts)))?;
+    api_keys::report(&app, text.trim(), &http::origin(&parts), now).await?;
     let message =
         "Thank you. If this is a live key of this server, it is revoked now, and its owner is told.";
     Ok(ok(json!({ "message": message })))
@@ -449,7 +462,7 @@ pub async fn list_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome 
     Ok(ok(devices.into_iter().map(line).collect()))
 }
 
-pub async fn revoke_device(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Outcome {
+pub async fn revoke_device(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
     let now = app.clock.now();
     let caller = person(&app, &parts, now).await?;
     let address = http::address(&parts).to_string();

@@ -97,7 +97,7 @@ impl Cli {
         Self {
             code_ttl: read.seconds("cli.code_ttl", 1..=86_400),
             interval: read.seconds("cli.interval", 1..=300),
-            key_ttl: read.seconds("cli.key_ttl", 60..=86_400 * 3_660),
+            key_ttl: read.seconds("cli.key_ttl", 1..=86_400 * 3_660),
             key_prefix: key_prefix.unwrap_or_else(KeyPrefix::usual),
             verification_url,
             trusted_issuers,

@@ -127,9 +127,15 @@ async fn administer(
     change: impl FnOnce(&Account) -> Vec<Stmt>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
-    let Some((account, _)) = accounts::by_name(&app.store, name).await? else {
-        return Ok(Err(AccountRefusal::Unknown(name.to_string())));
+    let found = match accounts::by_name(&app.store, name).await? {
+        Some((account, _)) => Some(account),
+        // Names that an issuer's subjects give are long; an id will do, too.
+        None => match name.as_str().parse() {
+            Ok(id) => accounts::by_id(&app.store, id).await?,
+            Err(_) => None,
+        },
     };
+    let Some(account) = found else { return Ok(Err(AccountRefusal::Unknown(name.to_string()))) };
     let mut event = app.event(now, action)?;
     event.account = Some(account.id);
     let mut batch = change(&account);

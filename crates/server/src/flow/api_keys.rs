@@ -84,21 +84,18 @@ pub async fn create(
     Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))
 }
 
-/// Makes a successor with the same name, scopes and client; the key itself ends after `overlap`, if it
-/// would not end before. `None`: it is no live key of the caller's.
+/// Makes the one successor of a key, with the same name, scopes and client, and as long a life; the key
+/// itself ends after `overlap`, if it would not end before. `None`: it has a successor, or has ended.
 pub async fn rotate(
     app: &App,
     caller: &Caller,
-    id: DeviceId,
+    old: Key,
     overlap: Duration,
     lifetime: Option<Duration>,
     from: Origin,
     now: Timestamp,
 ) -> Answer<Option<(Plain, Key)>> {
-    let old = api_keys::by_id(&app.store, id).await?;
-    let Some(old) = old.filter(|key| key.account == caller.account.id && key.is_live(now)) else {
-        return Ok(None);
-    };
+    let id = old.id;
     let end = old.expires_at.min(now + overlap);
     let new = NewKey {
         account: old.account,
@@ -106,13 +103,13 @@ pub async fn rotate(
         grant: old.grant,
         name: old.name,
         scopes: old.scopes,
-        lifetime: lifetime.unwrap_or(app.config.cli.key_ttl),
+        lifetime: lifetime.unwrap_or(old.expires_at.since(old.created_at)),
         from,
     };
     let (plain, key, insert) = make(app, new, now)?;
     let mut rotated = event(app, &key, Action::ApiKeyRotated, Some(&key.from), now)?;
     rotated.detail = Some(format!("successor of {id}"));
-    let mut batch = vec![insert, api_keys::shorten(id, caller.account.id, end, now)];
+    let mut batch = vec![insert, api_keys::succeed(id, caller.account.id, key.id, end, now)];
     batch.extend(caller.guards(now));
     batch.push(audit::insert(rotated));
     Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))

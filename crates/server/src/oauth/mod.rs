@@ -240,14 +240,16 @@ fn introspection(app: &App, found: Introspected) -> Value {
                 "iss": app.public_url.issuer(),
                 "sub": key.account.to_string(),
                 "username": username.as_str(),
-                "scope": key.scopes.to_string(),
                 "exp": key.expires_at.secs(),
                 "iat": key.created_at.secs(),
                 "jti": key.id.to_string(),
                 "name": key.name,
             });
-            if let (Some(claims), Some(client)) = (claims.as_object_mut(), key.client) {
-                claims.insert("client_id".to_owned(), json!(client.as_str()));
+            if let Some(claims) = claims.as_object_mut() {
+                claims.extend(key.client.map(|client| ("client_id".to_owned(), json!(client.as_str()))));
+                // RFC 6749 §3.3 knows no empty scope.
+                let scope = Some(key.scopes.to_string()).filter(|scope| !scope.is_empty());
+                claims.extend(scope.map(|scope| ("scope".to_owned(), json!(scope))));
             }
             claims
         }

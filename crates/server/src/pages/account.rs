@@ -3,25 +3,28 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use countersign_core::account::Account;
 use countersign_core::id::GrantId;
+use countersign_core::scope::Scopes;
+use countersign_core::text::label;
 use countersign_core::time::{Timestamp, ceil_secs};
 
 use super::browser::Browser;
-use super::device::scope_words;
+use super::device::{key_words, scope_words};
 use super::lang::Lang;
 use super::login::Next;
 use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render};
 use crate::app::App;
+use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Door, Status};
 use crate::flow::reverse::{self, Making};
-use crate::http::{self, BadForm};
+use crate::http::{self, BadForm, Form, PathId};
 
 struct Line {
     id: String,
@@ -38,17 +41,13 @@ struct Line {
 
 fn line(lang: &Lang, device: Device) -> Line {
     let is_key = device.door == Door::Cli;
-    let scopes = if is_key && device.scopes.is_empty() {
-        vec![lang.text("key-scopes-none")]
-    } else {
-        scope_words(lang, &device.scopes)
-    };
+    let scopes = if is_key { key_words(lang, &device.scopes) } else { scope_words(lang, &device.scopes) };
     Line {
         id: device.id.to_string(),
         is_key,
         expires: date(lang, Some(device.expires_at)),
         created: date(lang, Some(device.created_at)),
-        used: date(lang, device.last_used),
+        used: device.last_used.map_or_else(|| lang.text("account-never"), |at| date(lang, Some(at))),
         address: device.from.address,
         user_agent: device.from.user_agent.unwrap_or_else(|| lang.text("unknown")),
         scopes: scopes.join(", "),
@@ -80,6 +79,16 @@ struct ConnectPage {
     server: String,
     grant: String,
     state: Connecting,
+}
+
+/// Shows a new key, this once.
+#[derive(Template)]
+#[template(path = "key.html")]
+struct KeyPage {
+    page: Page,
+    name: String,
+    key: String,
+    ends: String,
 }
 
 enum Connecting {
@@ -130,6 +139,7 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
         let address = http::address(parts).to_string();
         let (status, said) = match form.one("action") {
             Some("connect") => return connect(app, browser, parts, now).await,
+            Some("make_key") => return make_key(app, browser, parts, form, now).await,
             Some("revoke_all") => {
                 devices::revoke_all_own(app, account, &address, now).await?;
                 (StatusCode::OK, "account-revoked-all")
@@ -153,6 +163,28 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     .await
 }
 
+/// Makes a key that its person keeps by hand, without scopes.
+async fn make_key(app: &Arc<App>, browser: &Browser, parts: &Parts, form: &Form, now: Timestamp) -> Outcome {
+    let Some((session, account)) = browser.session.clone() else {
+        return redirect(app, &Next::Account.login_path(false));
+    };
+    let Some(name) = form.one("name").and_then(label) else {
+        let said = Some("account-key-name-wrong");
+        return list(app, browser, &account, StatusCode::UNPROCESSABLE_ENTITY, said, now).await;
+    };
+    let caller = Caller { account, proof: Proof::Session(session) };
+    let order = Order { name, scopes: Scopes::default(), lifetime: None };
+    match api_keys::create(app, &caller, order, http::origin(parts), now).await? {
+        Some((plain, key)) => {
+            let page = Page::new(app, browser);
+            let ends = date(&page.lang, Some(key.expires_at));
+            let shown = KeyPage { page, name: key.name, key: plain.reveal().to_owned(), ends };
+            render(StatusCode::CREATED, &shown)
+        }
+        None => redirect(app, &Next::Account.login_path(false)),
+    }
+}
+
 /// *Connect a command line*: makes a code and leads to the page that shows it.
 async fn connect(app: &Arc<App>, browser: &Browser, parts: &Parts, now: Timestamp) -> Outcome {
     let Some((session, account)) = browser.session.clone() else {
@@ -167,7 +199,7 @@ async fn connect(app: &Arc<App>, browser: &Browser, parts: &Parts, now: Timestam
 }
 
 /// Shows a code that is typed into a command line, and what became of it.
-pub async fn connecting(State(app): State<Arc<App>>, Path(id): Path<String>, parts: Parts) -> Response {
+pub async fn connecting(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Response {
     get(app, parts, async |app, _, browser, now| {
         let Some(account) = browser.account() else {
             return redirect(app, &Next::Account.login_path(false));

@@ -177,16 +177,16 @@ impl Visit<'_> {
                     Some(client) => page.t2("confirm-key-lead", "client", client, "name", &name),
                     None => page.t1("confirm-key-lead-nobody", "name", &name),
                 };
-                let days = self.app.config.cli.key_ttl.as_secs().div_ceil(86_400);
-                (lead, Some((ask.name.clone(), page.lang.count("confirm-key-days", days))), Hint::None)
+                let lifetime = lifetime(&page.lang, self.app.config.cli.key_ttl);
+                (lead, Some((ask.name.clone(), lifetime)), Hint::None)
             }
         };
         let confirm = ConfirmPage {
             lead,
             hint,
             code: shown(self.app, typed),
-            scopes: if key.is_some() && grant.scopes().is_empty() {
-                vec![page.t("key-scopes-none")]
+            scopes: if key.is_some() {
+                key_words(&page.lang, grant.scopes())
             } else {
                 scope_words(&page.lang, grant.scopes())
             },
@@ -314,6 +314,24 @@ pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
         other => lang.text_with("scope-other", &[("scope", other.into())]),
     };
     scopes.iter().map(words).collect()
+}
+
+/// What a key may do: its scopes mean nothing here, only to those whose APIs it is for.
+pub fn key_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
+    if scopes.is_empty() {
+        return vec![lang.text("key-scopes-none")];
+    }
+    scopes.iter().map(|scope| lang.text_with("scope-other", &[("scope", scope.into())])).collect()
+}
+
+/// Rounded down: it must not promise more than is true.
+fn lifetime(lang: &Lang, lifetime: Duration) -> String {
+    match lifetime.as_secs() {
+        seconds @ 0..120 => lang.count("confirm-key-seconds", seconds),
+        seconds @ 120..7_200 => lang.count("confirm-key-minutes", seconds / 60),
+        seconds @ 7_200..172_800 => lang.count("confirm-key-hours", seconds / 3_600),
+        seconds => lang.count("confirm-key-days", seconds / 86_400),
+    }
 }
 
 fn age(lang: &Lang, age: Duration) -> String {

@@ -35,7 +35,8 @@ statements! {
               FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL \
               AND (CAST(?4 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = ?4 /* FOR SHARE */)) /* FOR SHARE */";
     USED = "UPDATE api_key SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
-    SHORTEN = "UPDATE api_key SET expires_at = ?3 WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND expires_at > ?4";
+    SUCCEED = "UPDATE api_key SET expires_at = ?3, successor_id = ?5 \
+               WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND successor_id IS NULL AND expires_at > ?4";
     REVOKE = "UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL AND expires_at > ?2";
     REVOKE_OWN = "UPDATE api_key SET revoked_at = ?3 WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND expires_at > ?3";
     REPORT = "UPDATE api_key SET revoked_at = ?2, leaked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
@@ -126,9 +127,10 @@ pub fn used(id: DeviceId, now: Timestamp) -> Stmt {
     Stmt::any(USED, vec![id.into(), now.into(), (now - USE_PRECISION).into()])
 }
 
-/// Has a live key of this person's end at `at` instead of later; a conflict for any other.
-pub fn shorten(id: DeviceId, account: AccountId, at: Timestamp, now: Timestamp) -> Stmt {
-    Stmt::one(SHORTEN, vec![id.into(), account.into(), at.into(), now.into()])
+/// Gives a live key of this person's a successor, and has it end at `at`; a conflict for any other, and
+/// for one that has a successor.
+pub fn succeed(id: DeviceId, account: AccountId, successor: DeviceId, at: Timestamp, now: Timestamp) -> Stmt {
+    Stmt::one(SUCCEED, vec![id.into(), account.into(), at.into(), now.into(), successor.into()])
 }
 
 /// A conflict unless it is live.

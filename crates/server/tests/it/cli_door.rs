@@ -379,7 +379,7 @@ async fn who_may_call_what() {
         (Method::POST, "/v1/auth/api-keys".into(), new(), [403, 403, 201, 201]),
         (Method::POST, "/v1/auth/dashboard-code".into(), None, [403, 403, 200, 200]),
         (Method::POST, "/v1/auth/device/authorize".into(), code(), [403, 403, 404, 404]),
-        (Method::POST, format!("/v1/auth/api-keys/{id}/rotate"), Some(json!({})), [403, 403, 201, 201]),
+        (Method::POST, format!("/v1/auth/api-keys/{id}/rotate"), Some(json!({})), [403, 403, 201, 409]),
         (Method::DELETE, "/v1/devices/nonsense".into(), None, [403, 403, 404, 404]),
         (
             Method::DELETE,
@@ -502,6 +502,9 @@ async fn keys_are_listed_rotated_and_revoked() {
     assert_eq!(rotated.status, 201, "{}", rotated.json);
     let successor = text(&rotated.json, "api_key").to_owned();
     assert_eq!(rotated.json["key_info"]["scopes"], json!(["read"]));
+    // As long a life as its predecessor was given, and one successor alone.
+    assert_eq!(rotated.json["key_info"]["expires_at"], "2027-01-25T08:02:00Z");
+    failed(&call(Method::POST, &rotate, Some(json!({}))).await, 409, "conflict");
     let good = async |key: &str| server.v1(Method::GET, "/v1/auth/me", Some(key), None).await.status == 200;
     server.pass(99);
     assert!(good(&key).await && good(&successor).await);
@@ -522,6 +525,38 @@ async fn keys_are_listed_rotated_and_revoked() {
     assert!(!good(&successor).await);
     let devices = call(Method::GET, "/v1/auth/devices", None).await.ok();
     assert_eq!((&devices[0]["status"], &devices[1]["status"]), (&json!("revoked"), &json!("revoked")));
+}
+
+#[tokio::test]
+async fn an_id_may_be_anything() {
+    let server = server().await;
+    let token = server.access_token("openid devices").await;
+    for id in ["%ff", "%00", "..", "x".repeat(3000).as_str(), "%F0%9F%92%A9"] {
+        for path in ["/v1/auth/devices/", "/v1/auth/api-keys/", "/v1/devices/"] {
+            let reply = server.v1(Method::DELETE, &format!("{path}{id}"), Some(&token), None).await;
+            assert!(matches!(reply.status, 404 | 405), "{path}{id}");
+            assert!(
+                reply.json["detail"].is_string() && reply.json["error"].is_string(),
+                "{path}{id}: {}",
+                reply.json
+            );
+        }
+    }
+    failed(&server.v1(Method::GET, "/v1", None, None).await, 404, "not_found");
+    let mut browser = server.signed_in("alice").await;
+    browser.get("/account/connect/%ff").await;
+    browser.expect(404, "Page not found");
+}
+
+#[tokio::test]
+async fn the_confirm_page_does_not_promise_a_longer_life_than_is_true() {
+    for (ttl, words) in [("90s", "90 seconds"), ("3h", "3 hours"), ("36h", "36 hours"), ("50h", "2 days")] {
+        let server = Server::with(&[("cli.key_ttl", ttl)]).await;
+        let device = server.ask_key(json!({})).await;
+        let mut browser = server.signed_in("alice").await;
+        browser.enter(&device.user_code).await;
+        browser.expect(200, words);
+    }
 }
 
 #[tokio::test]
@@ -621,4 +656,24 @@ async fn no_key_and_no_code_stands_in_the_database() {
         assert!(!dump.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
     }
     assert!(dump.windows(9).any(|window| window == b"CLI (Devi"), "the dump shows what is stored");
+}
+
+#[tokio::test]
+async fn a_key_is_made_on_the_page_and_shown_once() {
+    let server = server().await;
+    let mut browser = server.signed_in("alice").await;
+    browser.submit("name", &[("action", "make_key"), ("name", "  ")]).await;
+    browser.expect(422, "A name has 1 to 100 visible characters");
+    browser.submit("name", &[("action", "make_key"), ("name", "cron <b>job</b>")]).await;
+    browser.expect(201, "It is shown this once");
+    assert!(
+        browser.page.contains("cron &#60;b&#62;job") && !browser.page.contains("<b>job"),
+        "{}",
+        browser.page
+    );
+    let key = browser.page.split("id=\"api-key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let me = server.v1(Method::GET, "/v1/auth/me", Some(&key), None).await.ok();
+    assert_eq!(me["credential"]["name"], "cron <b>job</b>");
+    browser.get("/account").await;
+    assert!(!browser.page.contains(&key));
 }

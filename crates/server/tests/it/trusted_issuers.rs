@@ -151,6 +151,8 @@ async fn what_is_not_signed_by_the_issuer_for_us_is_nothing() {
         ("no expiry", json!({ "exp": null })),
         ("an expiry that is none", json!({ "exp": "soon" })),
         ("not yet valid", json!({ "nbf": now + 60 })),
+        ("issued in the future", json!({ "iat": now + 60 })),
+        ("a subject of spaces", json!({ "sub": "  " })),
         ("no subject", json!({ "sub": null })),
         ("an empty subject", json!({ "sub": "" })),
         ("a subject that is no text", json!({ "sub": 7 })),
@@ -171,6 +173,16 @@ async fn what_is_not_signed_by_the_issuer_for_us_is_nothing() {
         401,
         "an unknown key"
     );
+    // What must be understood and is not, and what is signed for something else.
+    for (name, value) in [("crit", json!(["x"])), ("crit", json!([])), ("typ", json!("logout+jwt"))] {
+        let mut head = json!({ "alg": "ES256", "kid": "one", "x": 1 });
+        head[name] = value;
+        let text = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let message = format!("{}.{}", text(&head), text(&claims(&json!({}))));
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &issuer.key, Algorithm::ES256).unwrap();
+        assert_eq!(me(&server, &format!("{message}.{signature}")).await.status, 401, "{head}");
+    }
     // No signature, and one that anybody can make who knows the public key.
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let unsigned =
@@ -236,8 +248,11 @@ async fn an_address_links_nobody() {
     let claims_to_be = who(json!({ "email": "Alice@Example.com" })).await;
     assert_ne!(claims_to_be["id"], alice["id"]);
     assert_eq!(claims_to_be["email"], Value::Null, "it is somebody's already");
-    let unverified = who(json!({ "sub": "two", "email": "two@acme.example", "email_verified": false })).await;
-    assert_eq!(unverified["email"], Value::Null);
+    for not in [json!(false), json!("False"), json!("no"), json!(0)] {
+        let unverified =
+            who(json!({ "sub": "two", "email": "two@acme.example", "email_verified": not })).await;
+        assert_eq!(unverified["email"], Value::Null);
+    }
     let none = who(json!({ "sub": "three" })).await;
     assert_eq!(
         (&none["email"], &none["full_name"], &none["tier"]),
