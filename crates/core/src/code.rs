@@ -87,6 +87,11 @@ pub fn draw_reverse(length: usize, random: &[u8]) -> Option<UserCode> {
     draw(CodeStyle::Unambiguous8.alphabet(), length, random)
 }
 
+/// Draws a pairing code: six digits.
+pub fn draw_pairing(random: &[u8]) -> Option<UserCode> {
+    draw(CodeStyle::Digits9.alphabet(), 6, random)
+}
+
 /// Draws without bias: bytes that would favour some symbols are thrown away. `None` if `random` ran
 /// out, which with 64 bytes happens less than once in 10²⁰ draws.
 fn draw(alphabet: &[u8], length: usize, random: &[u8]) -> Option<UserCode> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::SignIn;
 use crate::client::ClientId;
 use crate::id::{AccountId, DeviceId, GrantId};
+use crate::node::NodeFacts;
 use crate::pace;
 use crate::scope::Scopes;
 use crate::time::Timestamp;
@@ -28,6 +29,45 @@ pub enum Ask {
     Tokens(TokensAsk),
     /// The CLI door: an API key.
     Key(KeyAsk),
+    /// The socket door: a device token.
+    Pairing(PairingAsk),
+}
+
+/// Who wants to be paired, and what it may do then.
+#[derive(Clone, Debug)]
+pub struct PairingAsk {
+    pub facts: NodeFacts,
+    pub scopes: Scopes,
+}
+
+/// Where a device comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Door {
+    OAuth,
+    Cli,
+    Socket,
+}
+
+impl Door {
+    pub const ALL: [Self; 3] = [Self::OAuth, Self::Cli, Self::Socket];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OAuth => "oauth",
+            Self::Cli => "cli",
+            Self::Socket => "socket",
+        }
+    }
+}
+
+impl Ask {
+    pub const fn door(&self) -> Door {
+        match self {
+            Self::Tokens(_) => Door::OAuth,
+            Self::Key(_) => Door::Cli,
+            Self::Pairing(_) => Door::Socket,
+        }
+    }
 }
 
 /// What an API key is asked for with.
@@ -113,10 +153,17 @@ pub enum State {
 /// A person's yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
-    pub by: AccountId,
+    /// None: an operator's token, or the node itself where it may. Then the device is nobody's.
+    pub by: Option<AccountId>,
     pub at: Timestamp,
     /// How that person was signed in.
     pub sign_in: SignIn,
+}
+
+impl Approval {
+    pub fn is_by(&self, account: AccountId) -> bool {
+        self.by == Some(account)
+    }
 }
 
 /// What a poll hears.
@@ -157,6 +204,7 @@ impl Grant {
         match &self.ask {
             Ask::Tokens(ask) => Some(&ask.client),
             Ask::Key(ask) => ask.client.as_ref(),
+            Ask::Pairing(_) => None,
         }
     }
 
@@ -164,6 +212,7 @@ impl Grant {
         match &self.ask {
             Ask::Tokens(ask) => &ask.scopes,
             Ask::Key(ask) => &ask.scopes,
+            Ask::Pairing(ask) => &ask.scopes,
         }
     }
 
@@ -269,7 +318,7 @@ mod tests {
 
     fn approval(at: Timestamp) -> Approval {
         Approval {
-            by: AccountId::new(START, [2; 10]),
+            by: Some(AccountId::new(START, [2; 10])),
             at,
             sign_in: SignIn { at, amr: vec!["pwd".to_owned()] },
         }

@@ -20,6 +20,7 @@ pub mod grant;
 pub mod id;
 pub mod key;
 pub mod limit;
+pub mod node;
 pub mod pace;
 pub mod scope;
 pub mod secret;

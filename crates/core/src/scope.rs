@@ -25,6 +25,11 @@ pub enum BadScope {
 }
 
 impl Scopes {
+    /// One scope of ours.
+    pub fn one(name: &str) -> Self {
+        Self(vec![name.to_owned()])
+    }
+
     pub fn standard() -> Self {
         Self(STANDARD.map(str::to_owned).into())
     }

@@ -119,16 +119,19 @@ pub enum TokenKind {
     Access,
     Refresh,
     ClientSecret,
+    /// Of a paired node.
+    Device,
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 3] = [Self::Access, Self::Refresh, Self::ClientSecret];
+    pub const ALL: [Self; 4] = [Self::Access, Self::Refresh, Self::ClientSecret, Self::Device];
 
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Access => "cs_at_",
             Self::Refresh => "cs_rt_",
             Self::ClientSecret => "cs_cs_",
+            Self::Device => "cs_dt_",
         }
     }
 
@@ -178,7 +181,7 @@ mod tests {
     #[test]
     fn prefixes_are_what_scanners_were_told() {
         let prefixes = TokenKind::ALL.map(TokenKind::prefix);
-        assert_eq!(prefixes, ["cs_at_", "cs_rt_", "cs_cs_"]);
+        assert_eq!(prefixes, ["cs_at_", "cs_rt_", "cs_cs_", "cs_dt_"]);
     }
 
     #[test]

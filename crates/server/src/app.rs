@@ -8,6 +8,7 @@ use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
+use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
 use crate::password::{Hasher, PasswordError};
@@ -34,6 +35,8 @@ pub struct App {
     pub issuers: Issuers,
     pub codes_per_address: PerMinute,
     pub codes_per_client: PerMinute,
+    pub pairing_codes_per_address: PerMinute,
+    pub hub: Arc<Hub>,
 }
 
 /// Something failed that no caller can help. It is logged once, at the door, with the request's id.
@@ -107,12 +110,15 @@ impl App {
         vault.bind(&store, &source).await?;
         let signer = Arc::new(Signer::new(config.lifetimes.access));
         let (pending, clients) = (Arc::<Pending>::default(), Arc::<Clients>::default());
+        let hub = Arc::<Hub>::default();
         {
-            let (signer, pending, clients) = (signer.clone(), pending.clone(), clients.clone());
+            let (signer, pending, clients, hub) =
+                (signer.clone(), pending.clone(), clients.clone(), hub.clone());
             store.feed().listen(move |event| {
                 pending.hear(event);
                 clients.hear(event);
                 signer.hear(event);
+                hub.hear(event);
             });
         }
         let issuers = Issuers::new(&config.cli.trusted_issuers).map_err(Fault::Http)?;
@@ -124,6 +130,8 @@ impl App {
             pending,
             clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),
+            pairing_codes_per_address: PerMinute::new(config.limits.pairing_codes_per_address, clock.clone()),
+            hub,
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
             config,
             public_url,

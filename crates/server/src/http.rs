@@ -154,9 +154,15 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<String>, Repeated> {
 
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1).
 pub fn bearer(credentials: &str) -> Option<Plain> {
+    credential(credentials, &["bearer"])
+}
+
+/// What stands behind one of these schemes.
+pub fn credential(credentials: &str, schemes: &[&str]) -> Option<Plain> {
     let (scheme, token) = credentials.split_once(' ').unwrap_or((credentials, ""));
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Plain::new(token.to_owned()))
+    let known = schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    (known && !token.is_empty()).then(|| Plain::new(token.to_owned()))
 }
 
 async fn read_body(body: Body) -> Result<Bytes, BadForm> {

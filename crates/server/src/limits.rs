@@ -61,6 +61,11 @@ pub async fn count(
     Ok(Err(CROWDED))
 }
 
+/// Whether the attempts of this window are used up.
+pub async fn is_full(store: &Store, bucket: &Digest, rule: Rule) -> Result<bool> {
+    Ok(attempts::read(store, bucket).await?.is_some_and(|tally| tally.count >= rule.attempts))
+}
+
 /// The attempt was right: it does not count. Its neighbours do.
 pub async fn give_back(store: &Store, counted: Counted) -> Result<()> {
     for _ in 0..RETRIES {

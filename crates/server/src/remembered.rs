@@ -58,7 +58,8 @@ impl Asker<'_> {
         match (self, ask) {
             (Self::Client(client), Ask::Tokens(ask)) => client.id == ask.client,
             (Self::CommandLine, Ask::Key(ask)) => ask.way == Way::Forward,
-            (Self::Client(_), Ask::Key(_)) | (Self::CommandLine, Ask::Tokens(_)) => false,
+            (Self::Client(_), Ask::Key(_) | Ask::Pairing(_))
+            | (Self::CommandLine, Ask::Tokens(_) | Ask::Pairing(_)) => false,
         }
     }
 
@@ -176,7 +177,7 @@ impl Pending {
                 grants.round += 1;
                 grants.certain_from = grants.round;
             }
-            Event::Keys => {}
+            Event::Keys | Event::Pairing(_) | Event::Node(..) => {}
         }
     }
 
@@ -240,7 +241,7 @@ impl Clients {
                 known.round += 1;
                 known.by_id.clear();
             }
-            Event::Grant(_) | Event::Keys => {}
+            Event::Grant(_) | Event::Keys | Event::Pairing(_) | Event::Node(..) => {}
         }
     }
 }

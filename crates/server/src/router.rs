@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::http::{ClientAddress, RequestIdOf};
-use crate::{api, oauth, origin, pages};
+use crate::{api, oauth, origin, pages, ws};
 
 /// What a caller must bring. A test holds every route against an attempt without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,7 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(POST, "/v1/auth/api-keys/report",                Public,         post(api::report_key)),
         endpoint(GET,  "/v1/devices",                             Caller,         get(api::list_devices)),
         endpoint(DELETE, "/v1/devices/{id}",                      Caller,         delete(api::revoke_device)),
+        endpoint(GET,  "/ws",                                     Public,         get(ws::upgrade)),
         endpoint(GET,  "/",                                       Public,         get(pages::home)),
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),

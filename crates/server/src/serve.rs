@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +27,7 @@ use crate::http::HEAD_BYTES;
 use crate::router::Peer;
 use crate::store::Opening;
 use crate::world::{Clock, Entropy};
-use crate::{ops, router, sweep};
+use crate::{ops, router, sweep, ws};
 
 /// A request's head must be here by then.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -70,6 +69,8 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, OPS_PLACES, stop.clone()));
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
     tasks.spawn(app.store.listen(stop.clone()));
+    tasks.spawn(ws::news::run(app.clone(), stop.clone()));
+    tasks.spawn(sweep::codes(app.clone(), stop.clone()));
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");
     }
@@ -134,7 +135,6 @@ async fn accept(
     places: usize,
     stop: CancellationToken,
 ) {
-    let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(places));
     let mut connections = JoinSet::new();
     loop {
@@ -154,13 +154,13 @@ async fn accept(
         if stream.set_nodelay(true).is_err() {
             continue; // It is gone already.
         }
-        let (router, watcher, tls) = (router.clone(), graceful.watcher(), tls.clone());
+        let (router, stop, tls) = (router.clone(), stop.clone(), tls.clone());
         connections.spawn(async move {
             let _place = place;
             match tls {
-                None => serve(stream, peer, router, watcher).await,
+                None => serve(stream, peer, router, stop).await,
                 Some(tls) => match tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, peer, router, watcher).await,
+                    Ok(Ok(stream)) => serve(stream, peer, router, stop).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
                 },
@@ -169,7 +169,8 @@ async fn accept(
     }
     drop(listener);
     // Idle connections end at once, the others after the answer that is under way.
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
 }
@@ -184,7 +185,7 @@ async fn next(
     Ok((stream, peer, place))
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -196,8 +197,17 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended badly");
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::grant::Door;
 use countersign_core::id::GrantId;
 use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App};
+use crate::store::feed::Event;
 use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys};
 use crate::telemetry::GrantEvent;
 
@@ -36,11 +38,25 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Frees the codes of pairings whose time is over, at an interval of their own.
+pub async fn codes(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(app.config.pairing.cleanup_interval) => {}
+        }
+        if let Err(error) = commit(&app, grants::free_codes(app.clock.now())).await {
+            tracing::error!(%error, "pairing codes were not freed; the next sweep tries again");
+        }
+    }
+}
+
 /// What this node alone remembers.
 fn forget(app: &App, now: Timestamp) {
     app.pending.sweep(now);
     app.codes_per_address.sweep();
     app.codes_per_client.sweep();
+    app.pairing_codes_per_address.sweep();
 }
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.
@@ -98,8 +114,8 @@ async fn expire(app: &App, now: Timestamp) -> Answer<()> {
         let since = now - app.config.retention.grants;
         let due = grants::to_expire(&app.store, now, since, app.config.retention.batch).await?;
         let last = due.len() < app.config.retention.batch as usize;
-        for _ in mark(app, due, now).await? {
-            app.metrics.grant(GrantEvent::Expired);
+        for (_, door) in mark(app, due, now).await? {
+            app.metrics.grant(door, GrantEvent::Expired);
         }
         if last {
             return Ok(());
@@ -107,16 +123,18 @@ async fn expire(app: &App, now: Timestamp) -> Answer<()> {
     }
 }
 
-async fn mark(app: &App, due: Vec<GrantId>, now: Timestamp) -> Answer<Vec<GrantId>> {
-    let all = due.iter().map(|id| grants::mark_expired(*id, now)).collect();
+async fn mark(app: &App, due: Vec<(GrantId, Door)>, now: Timestamp) -> Answer<Vec<(GrantId, Door)>> {
+    let mut all: Vec<Stmt> = due.iter().map(|(id, _)| grants::mark_expired(*id, now)).collect();
+    let sockets = due.iter().filter(|(_, door)| *door == Door::Socket);
+    all.extend(sockets.map(|(id, _)| Stmt::tell(Event::Grant(*id))));
     if app.store.commit(all).await?.is_done() {
         return Ok(due);
     }
     // Somebody else marked one of them: then one by one.
     let mut marked = Vec::new();
-    for id in due {
+    for (id, door) in due {
         if app.store.commit(vec![grants::mark_expired(id, now)]).await?.is_done() {
-            marked.push(id);
+            marked.push((id, door));
         }
     }
     Ok(marked)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use countersign_core::grant::Door;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -82,8 +83,9 @@ impl Default for Metrics {
             swept: Counter::default(),
         };
         // A series that exists from the start can be alerted on before its first event.
-        for state in GrantEvent::ALL {
-            drop(metrics.grants.get_or_create(&GrantLabels { door: "oauth", state }));
+        for (door, state) in Door::ALL.into_iter().flat_map(|door| GrantEvent::ALL.map(|state| (door, state)))
+        {
+            drop(metrics.grants.get_or_create(&GrantLabels { door: door.name(), state }));
         }
         metrics.registered()
     }
@@ -107,8 +109,8 @@ impl Metrics {
         self.latency.observe(took.as_secs_f64());
     }
 
-    pub fn grant(&self, state: GrantEvent) {
-        self.grants.get_or_create(&GrantLabels { door: "oauth", state }).inc();
+    pub fn grant(&self, door: Door, state: GrantEvent) {
+        self.grants.get_or_create(&GrantLabels { door: door.name(), state }).inc();
     }
 
     pub fn approved_after(&self, waited: Duration) {

@@ -89,7 +89,7 @@ async fn tokens_can_be_forgotten_whatever_became_of_the_server() {
     drop(server);
     let (code, error) = failure(&device(&["logout"]));
     assert!(code == Some(1) && error.contains("--local"), "{error}");
-    assert!(stdout(&device(&["logout", "--local"])).contains("still honours them"));
+    assert!(stdout(&device(&["logout", "--local"])).contains("still honours it"));
     assert!(failure(&device(&["logout", "--local"])).1.contains("not logged in"));
 }
 

@@ -89,6 +89,7 @@ async fn reader(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
         Proof::Token(_) if !caller.is_signed_in() => {
             Err(ApiError::Forbidden("the access token lacks the scope devices"))
         }
+        Proof::Node(_) => Err(ApiError::Forbidden("a device token may not do this; a person must sign in")),
         _ => Ok(caller),
     }
 }
@@ -208,7 +209,7 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome
         Decided::Approved | Decided::Denied => {
             Ok(ok(json!({ "message": "Device authorized successfully", "user_code": typed })))
         }
-        Decided::TooLate | Decided::SignInTooOld => Err(unknown),
+        Decided::TooLate | Decided::SignInTooOld | Decided::Foreign => Err(unknown),
     }
 }
 
@@ -287,6 +288,15 @@ fn credential(caller: &Caller) -> Value {
             "type": "trusted_issuer",
             "issuer": issuer,
             "subject": subject,
+        }),
+        Proof::Node(node) => json!({
+            "type": "device_token",
+            "door": "socket",
+            "id": node.id.to_string(),
+            "device_id": node.facts.node.to_string(),
+            "name": node.facts.name,
+            "scopes": node.scopes.iter().collect::<Vec<_>>(),
+            "expires_at": node.expires_at.map(rfc3339),
         }),
         Proof::Key(key) => json!({
             "type": "api_key",

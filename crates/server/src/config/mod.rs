@@ -4,6 +4,7 @@
 //! `config show` and the reference in `docs/`.
 
 mod cli;
+mod pairing;
 mod public_url;
 mod sources;
 
@@ -24,6 +25,7 @@ use crate::store::Location;
 use crate::store::postgres::Options;
 
 pub use cli::{Cli, TrustedIssuer};
+pub use pairing::{GatewayToken, Pairing};
 pub use public_url::PublicUrl;
 use sources::Reader;
 pub use sources::{Problem, Problems, Sources, Value};
@@ -49,6 +51,10 @@ const fn list(key: &'static str, meaning: &'static str) -> Setting {
 
 const fn secret(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
     Setting { key, default, list: false, secret: true, meaning }
+}
+
+const fn secret_list(key: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default: "", list: true, secret: true, meaning }
 }
 
 /// Every key that this program knows. An empty default means: unset.
@@ -82,6 +88,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("cli.verification_url", "", "page to which command lines send people, without query and fragment; without it the page of device.verification_path"),
     list("cli.trusted_issuers", "whose JWTs count as a signed-in person: tables { issuer, jwks_url?, audience, subject_claim = \"sub\" }; without jwks_url the issuer's discovery document says where its keys are"),
     setting("cli.reverse_code_length", "6", "symbols of a code that people type into a command line, from 6 to 12"),
+    setting("pairing.code_ttl", "300s", "how long a pairing code can be used"),
+    setting("pairing.cleanup_interval", "300s", "time between two sweeps of pairing codes whose time is over"),
+    setting("pairing.approval", "user", "who approves pairings: user, a signed-in person or an operator's socket; or self, the node itself, on networks where everybody is trusted"),
+    setting("pairing.token_ttl", "", "lifetime of device tokens; without it until they are revoked"),
+    secret_list("pairing.gateway_tokens", "tokens of operators' and services' sockets: tables { token, role, scopes }"),
     setting("tokens.access_ttl", "1h", "lifetime of access and ID tokens"),
     setting("tokens.refresh_ttl", "30d", "lifetime of a device's login, however often it is refreshed"),
     setting("tokens.refresh_idle_ttl", "14d", "lifetime of one refresh token that nobody uses"),
@@ -96,6 +107,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.wrong_codes_per_address", "30", "wrong user codes in 10 minutes for one address, then a growing wait"),
     setting("rate_limit.wrong_reverse_codes_per_address", "5", "wrong codes in a minute that one address types into command lines"),
     setting("rate_limit.wrong_reverse_codes", "300", "wrong codes in a minute that all addresses together type into command lines"),
+    setting("rate_limit.pairing_codes_per_address", "60", "pairing codes a minute for one address"),
+    setting("rate_limit.sockets_per_address", "64", "open sockets of one address"),
     setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
     setting("retention.grants", "7d", "how long ended grants are kept; an hour, if nobody ever entered their code"),
@@ -122,6 +135,7 @@ pub struct Config {
     pub key_file: PathBuf,
     pub device: Device,
     pub cli: Cli,
+    pub pairing: Pairing,
     pub lifetimes: Lifetimes,
     pub signing_alg: SigningAlg,
     pub session_ttl: Duration,
@@ -153,6 +167,8 @@ pub struct Limits {
     pub device_codes_per_client: u32,
     pub wrong_codes_per_account: Rule,
     pub wrong_codes_per_address: Rule,
+    pub pairing_codes_per_address: u32,
+    pub sockets_per_address: u32,
     pub wrong_reverse_codes_per_address: Rule,
     pub wrong_reverse_codes: Rule,
     pub wrong_passwords_per_account: Rule,
@@ -220,6 +236,7 @@ impl Config {
             verification_path: read.path("device.verification_path"),
         };
         let cli = Cli::read(&mut read);
+        let pairing = Pairing::read(&mut read);
         let lifetimes = Lifetimes {
             access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
             refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),
@@ -244,6 +261,7 @@ impl Config {
             data_dir,
             device,
             cli,
+            pairing,
             lifetimes,
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
@@ -310,6 +328,8 @@ impl Limits {
             device_codes_per_client: read.count("rate_limit.device_codes_per_client"),
             wrong_codes_per_account: read.rule("rate_limit.wrong_codes_per_account", TEN_MINUTES),
             wrong_codes_per_address: read.rule("rate_limit.wrong_codes_per_address", TEN_MINUTES),
+            pairing_codes_per_address: read.count("rate_limit.pairing_codes_per_address"),
+            sockets_per_address: read.count("rate_limit.sockets_per_address"),
             wrong_reverse_codes_per_address: Rule {
                 grows: false,
                 ..read.rule("rate_limit.wrong_reverse_codes_per_address", MINUTE)

@@ -143,7 +143,10 @@ impl Sources {
         if let (Some(setting), Value::One(path)) = (twin, &value) {
             match std::fs::read_to_string(path) {
                 Ok(text) => {
-                    self.set.insert(setting.key, (Value::One(text.trim_end().to_owned()), origin.to_owned()));
+                    let text = text.trim_end();
+                    let list = if setting.list { Value::list(text) } else { None };
+                    let value = list.unwrap_or_else(|| Value::One(text.to_owned()));
+                    self.set.insert(setting.key, (value, origin.to_owned()));
                 }
                 Err(error) => self.add(key, origin, format!("cannot read {path}: {error}")),
             }

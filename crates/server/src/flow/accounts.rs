@@ -9,7 +9,8 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App};
 use crate::flow::login;
 use crate::password;
-use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants};
+use crate::store::feed::Event;
+use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, nodes};
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -91,6 +92,8 @@ pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Resul
             accounts::end_sessions(account.id),
             families::end_of_account(account.id, now),
             api_keys::revoke_of_account(account.id, now),
+            nodes::revoke_of_account(account.id, now),
+            Stmt::tell(Event::Missed),
             grants::revoke_of_account(account.id, now),
         ]
     };
@@ -113,6 +116,8 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
             accounts::forget_identities(account.id),
             families::remove_of_account(account.id),
             api_keys::remove_of_account(account.id),
+            nodes::remove_of_account(account.id),
+            Stmt::tell(Event::Missed),
             grants::revoke_of_account(account.id, now),
         ]
     };

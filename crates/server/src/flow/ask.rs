@@ -121,7 +121,7 @@ async fn open(
     }
     let device_code = Plain::from_entropy(&app.entropy.bytes()?);
     let user_code = insert(app, &grant, &device_code, app.config.device.user_code).await?;
-    app.metrics.grant(GrantEvent::Asked);
+    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
     Ok(Ok(Asked { device_code, user_code, expires_in, interval }))
 }
 

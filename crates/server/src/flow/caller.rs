@@ -4,13 +4,14 @@ use countersign_core::account::{Account, Session, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::id::{AccountId, DeviceId};
 use countersign_core::key::{self, Key};
+use countersign_core::node::Node;
 use countersign_core::scope::DEVICES;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::tokens::{self, Access};
-use crate::flow::{api_keys, login};
+use crate::flow::{api_keys, login, pairing};
 use crate::issuers::{Unverified, Vouched};
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
@@ -34,6 +35,8 @@ pub enum Proof {
         sign_in: SignIn,
     },
     Key(Box<Key>),
+    /// A paired node's token.
+    Node(Box<Node>),
 }
 
 /// Why nobody was recognised.
@@ -51,7 +54,7 @@ impl Caller {
         match &self.proof {
             Proof::Session(_) | Proof::Vouched { .. } => true,
             Proof::Token(access) => access.scopes.contains(DEVICES),
-            Proof::Key(_) => false,
+            Proof::Key(_) | Proof::Node(_) => false,
         }
     }
 
@@ -62,6 +65,7 @@ impl Caller {
             Proof::Token(access) => access.sign_in.clone(),
             Proof::Vouched { sign_in, .. } => sign_in.clone(),
             Proof::Key(key) => SignIn { at: key.created_at, amr: Vec::new() },
+            Proof::Node(node) => SignIn { at: node.paired_at, amr: Vec::new() },
         }
     }
 
@@ -70,7 +74,7 @@ impl Caller {
         match &self.proof {
             Proof::Session(session) => vec![accounts::session_holds(&session.digest, now)],
             Proof::Token(access) => vec![families::used(access.family, now)],
-            Proof::Vouched { .. } | Proof::Key(_) => Vec::new(),
+            Proof::Vouched { .. } | Proof::Key(_) | Proof::Node(_) => Vec::new(),
         }
     }
 
@@ -85,6 +89,7 @@ impl Caller {
         match &self.proof {
             Proof::Token(access) => Some(access.family),
             Proof::Key(key) => Some(key.id),
+            Proof::Node(node) => Some(node.id),
             Proof::Session(_) | Proof::Vouched { .. } => None,
         }
     }
@@ -96,6 +101,16 @@ pub async fn by_cookie(app: &App, cookie: &str, now: Timestamp) -> Answer<Option
     Ok(found.map(|(session, account)| Caller { account, proof: Proof::Session(session) }))
 }
 
+/// Whether what somebody showed a while ago still is what it was.
+pub async fn is_still_good(app: &App, caller: &Caller, now: Timestamp) -> Answer<bool> {
+    match &caller.proof {
+        Proof::Token(access) => Ok(now < access.expires_at && tokens::is_live(app, access, now).await?),
+        Proof::Session(_) | Proof::Vouched { .. } | Proof::Key(_) | Proof::Node(_) => {
+            Ok(caller.account.is_enabled())
+        }
+    }
+}
+
 /// Whose token or key this is.
 pub async fn by_bearer(app: &App, token: &Plain, now: Timestamp) -> Answer<Result<Caller, Stranger>> {
     let text = token.reveal();
@@ -103,6 +118,15 @@ pub async fn by_bearer(app: &App, token: &Plain, now: Timestamp) -> Answer<Resul
         let found = api_keys::authenticate(app, text, now).await?;
         let caller = found.map(|(key, account)| Caller { account, proof: Proof::Key(Box::new(key)) });
         return Ok(caller.ok_or(Stranger::Invalid));
+    }
+    if let Some(listed) = pairing::authenticate(app, text, now).await? {
+        // A node of nobody's has no user that could be shown.
+        let owner = match listed.node.owner {
+            Some(owner) => accounts::by_id(&app.store, owner).await?,
+            None => None,
+        };
+        let node = Proof::Node(Box::new(listed.node));
+        return Ok(owner.map(|account| Caller { account, proof: node }).ok_or(Stranger::Invalid));
     }
     if let Some(issuer) = app.issuers.of(text) {
         return match issuer.verify(text, now).await {

@@ -122,10 +122,12 @@ async fn approver<T>(
     approval: &Approval,
     now: Timestamp,
 ) -> Answer<Result<Account, Option<Polled<T>>>> {
-    if let Some(account) = accounts::by_id(&app.store, approval.by).await?.filter(Account::is_enabled) {
+    // At these doors somebody approves.
+    let Some(by) = approval.by else { return Ok(Err(Some(Polled::Denied))) };
+    if let Some(account) = accounts::by_id(&app.store, by).await?.filter(Account::is_enabled) {
         return Ok(Ok(account));
     }
-    let denied: Committed = app.store.commit(vec![grants::undo(grant.id, approval.by, now)]).await?;
+    let denied: Committed = app.store.commit(vec![grants::undo(grant.id, by, now)]).await?;
     Ok(Err(denied.is_done().then_some(Polled::Denied)))
 }
 
@@ -140,9 +142,10 @@ async fn redeem_tokens(
     resources: &[String],
     now: Timestamp,
 ) -> Answer<Option<Polled<Box<TokenSet>>>> {
-    if let Err(refused) = approver(app, grant, approval, now).await? {
-        return Ok(refused);
-    }
+    let owner = match approver(app, grant, approval, now).await? {
+        Ok(owner) => owner,
+        Err(refused) => return Ok(refused),
+    };
     // The client may have been given less since it asked.
     let scopes = client.still_allowed(&ask.scopes);
     let granted = match tokens::still_targeted(client, &ask.options.resources) {
@@ -159,7 +162,7 @@ async fn redeem_tokens(
     };
     let family = Family {
         id: DeviceId::new(now, app.entropy.id()?),
-        account: approval.by,
+        account: owner.id,
         client: client.id.clone(),
         grant: grant.id,
         scopes,
@@ -208,7 +211,7 @@ pub(super) async fn redeem_key(
         None => ask.scopes.clone(),
     };
     let new = NewKey {
-        account: approval.by,
+        account: owner.id,
         client: ask.client.clone(),
         grant: Some(grant.id),
         name: ask.name.clone(),
@@ -222,7 +225,7 @@ pub(super) async fn redeem_key(
     finish(app, grant, approval, id, batch, Box::new(Collected { plain, key, owner }), now).await
 }
 
-async fn finish<T>(
+pub(super) async fn finish<T>(
     app: &App,
     grant: &Grant,
     approval: &Approval,
@@ -232,14 +235,14 @@ async fn finish<T>(
     now: Timestamp,
 ) -> Answer<Option<Polled<T>>> {
     let mut event = app.event(now, Action::GrantRedeemed)?;
-    event.account = Some(approval.by);
+    event.account = approval.by;
     event.client = grant.client().cloned();
     event.grant = Some(grant.id);
     event.device = Some(device);
     batch.push(audit::insert(event));
     match app.store.commit(batch).await? {
         Committed::Done { .. } => {
-            app.metrics.grant(GrantEvent::Redeemed);
+            app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed);
             Ok(Some(Polled::Collected(collected)))
         }
         Committed::Conflict => Ok(None),

@@ -15,9 +15,10 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
+use crate::flow::pairing;
 use crate::limits::{self, address_key};
-use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, api_keys, audit, families, grants};
+use crate::store::feed::{Ending, Event};
+use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
 use crate::telemetry::GrantEvent;
 
 /// A grant that somebody may decide about, and the client that asks, if one says that it does.
@@ -110,7 +111,7 @@ async fn look(
     let _opened: Committed =
         app.store.commit(vec![grants::open(grant.id, now), audit::insert(event)]).await?;
     if grant.opened_at.is_none() {
-        app.metrics.grant(GrantEvent::Opened);
+        app.metrics.grant(grant.ask.door(), GrantEvent::Opened);
     }
     Ok(Opened::Found(found))
 }
@@ -153,6 +154,8 @@ pub enum Decided {
     TooLate,
     /// What was asked for wants a fresher sign-in; nothing happened.
     SignInTooOld,
+    /// The device is somebody else's; nothing happened.
+    Foreign,
 }
 
 /// Step 4.
@@ -165,10 +168,15 @@ pub async fn decide(
     now: Timestamp,
 ) -> Answer<Decided> {
     let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
-    let by = caller.account.id;
+    let (by, door) = (caller.account.id, grant.ask.door());
+    if let (Decision::Approve, Ask::Pairing(ask)) = (decision, &grant.ask)
+        && !pairing::may_pair(app, ask.facts.node, Some(by)).await?
+    {
+        return Ok(Decided::Foreign);
+    }
     let (change, action) = match decision {
         Decision::Approve => {
-            let approval = Approval { by, at: now, sign_in: caller.sign_in() };
+            let approval = Approval { by: Some(by), at: now, sign_in: caller.sign_in() };
             match grant.approve(approval.clone()) {
                 Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
@@ -176,7 +184,7 @@ pub async fn decide(
             }
         }
         Decision::Deny => match grant.deny(now) {
-            Ok(_) => (grants::deny(id, by, now), Action::GrantDenied),
+            Ok(_) => (grants::deny(id, Some(by), now), Action::GrantDenied),
             Err(_) => return Ok(Decided::TooLate),
         },
     };
@@ -191,12 +199,12 @@ pub async fn decide(
     match (app.store.commit(batch).await?, decision) {
         (Committed::Conflict, _) => Ok(Decided::TooLate),
         (Committed::Done { .. }, Decision::Approve) => {
-            app.metrics.grant(GrantEvent::Approved);
+            app.metrics.grant(door, GrantEvent::Approved);
             app.metrics.approved_after(now.since(asked_at));
             Ok(Decided::Approved)
         }
         (Committed::Done { .. }, Decision::Deny) => {
-            app.metrics.grant(GrantEvent::Denied);
+            app.metrics.grant(door, GrantEvent::Denied);
             Ok(Decided::Denied)
         }
     }
@@ -213,17 +221,22 @@ pub async fn undo(app: &App, account: &Account, id: GrantId, from: &Origin, now:
     for _ in 0..3 {
         let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(false) };
         let change = match &grant.state {
-            State::Approved(approval) if approval.by == account.id => grants::undo(id, account.id, now),
-            State::Redeemed { approval, device, .. } if approval.by == account.id => match &grant.ask {
+            State::Approved(approval) if approval.is_by(account.id) => grants::undo(id, account.id, now),
+            State::Redeemed { approval, device, .. } if approval.is_by(account.id) => match &grant.ask {
                 Ask::Tokens(_) => families::end_own(*device, account.id, now),
                 Ask::Key(_) => api_keys::revoke_own(*device, account.id, now),
+                Ask::Pairing(_) => nodes::revoke_own(*device, account.id, now),
             },
             State::Approved(_) | State::Redeemed { .. } | State::Pending | State::Denied { .. } => {
                 return Ok(false);
             }
         };
         event.client = grant.client().cloned();
-        if app.store.commit(vec![change, audit::insert(event.clone())]).await?.is_done() {
+        let mut batch = vec![change, audit::insert(event.clone()), Stmt::tell(Event::Grant(id))];
+        if let (Ask::Pairing(_), State::Redeemed { device, .. }) = (&grant.ask, &grant.state) {
+            batch.push(Stmt::tell(Event::Node(*device, Ending::Revoked)));
+        }
+        if app.store.commit(batch).await?.is_done() {
             return Ok(true);
         }
     }

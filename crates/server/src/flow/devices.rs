@@ -2,14 +2,16 @@
 
 use countersign_core::account::Account;
 use countersign_core::audit::{Action, Event};
-use countersign_core::grant::Origin;
-use countersign_core::id::DeviceId;
+use countersign_core::grant::{Door, Origin};
+use countersign_core::id::{DeviceId, NodeId};
+use countersign_core::node::NodeKind;
 use countersign_core::scope::Scopes;
 use countersign_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::app::{Answer, App};
-use crate::store::{Committed, Stmt, accounts, api_keys, audit, families, grants};
+use crate::store::feed::{Ending, Event as News};
+use crate::store::{Committed, Stmt, accounts, api_keys, audit, families, grants, nodes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,28 +42,17 @@ pub struct Device {
     pub scopes: Scopes,
     pub created_at: Timestamp,
     pub last_used: Option<Timestamp>,
-    pub expires_at: Timestamp,
+    /// None: it lasts until it is revoked.
+    pub expires_at: Option<Timestamp>,
     /// Where it asked from.
     pub from: Origin,
     pub status: Status,
     /// Somebody found it where it should not be.
     pub leaked_at: Option<Timestamp>,
-}
-
-/// Where a device came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    OAuth,
-    Cli,
-}
-
-impl Door {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OAuth => "oauth",
-            Self::Cli => "cli",
-        }
-    }
+    /// What a paired node says it is.
+    pub node: Option<(NodeKind, NodeId)>,
+    /// Connected to this very server at this moment.
+    pub online: bool,
 }
 
 const fn status(ended_at: Option<Timestamp>, is_live: bool) -> Status {
@@ -84,9 +75,11 @@ fn of_family(listed: families::Listed, now: Timestamp) -> Device {
         scopes: family.scopes,
         created_at: family.created_at,
         last_used: family.last_used,
-        expires_at: family.expires_at,
+        expires_at: Some(family.expires_at),
         from: family.from,
         leaked_at: None,
+        node: None,
+        online: false,
     }
 }
 
@@ -102,29 +95,60 @@ fn of_key(listed: api_keys::Listed, now: Timestamp) -> Device {
         scopes: key.scopes,
         created_at: key.created_at,
         last_used: key.last_used,
-        expires_at: key.expires_at,
+        expires_at: Some(key.expires_at),
         from: key.from,
         leaked_at: key.leaked_at,
+        node: None,
+        online: false,
+    }
+}
+
+fn of_node(app: &App, listed: nodes::Listed, now: Timestamp) -> Device {
+    let nodes::Listed { node, user } = listed;
+    Device {
+        id: node.id,
+        door: Door::Socket,
+        user: user.map_or_else(|| "-".to_owned(), |user| user.to_string()),
+        status: status(node.revoked_at, node.is_live(now)),
+        client: None,
+        name: node.facts.name,
+        scopes: node.scopes,
+        created_at: node.paired_at,
+        last_used: node.last_used,
+        expires_at: node.expires_at,
+        from: node.from,
+        leaked_at: None,
+        node: Some((node.facts.kind, node.facts.node)),
+        online: app.hub.is_online(node.id),
     }
 }
 
 /// Newest first, whichever door they came through.
-fn together(families: Vec<families::Listed>, keys: Vec<api_keys::Listed>, now: Timestamp) -> Vec<Device> {
+fn together(
+    app: &App,
+    families: Vec<families::Listed>,
+    keys: Vec<api_keys::Listed>,
+    nodes: Vec<nodes::Listed>,
+    now: Timestamp,
+) -> Vec<Device> {
     let families = families.into_iter().map(|listed| of_family(listed, now));
     let keys = keys.into_iter().map(|listed| of_key(listed, now));
-    let mut devices: Vec<Device> = families.chain(keys).collect();
+    let nodes = nodes.into_iter().map(|listed| of_node(app, listed, now));
+    let mut devices: Vec<Device> = families.chain(keys).chain(nodes).collect();
     devices.sort_by_key(|device| std::cmp::Reverse((device.created_at, device.id)));
     devices
 }
 
 pub async fn of_account(app: &App, account: &Account, now: Timestamp) -> Answer<Vec<Device>> {
     let families = families::of_account(&app.store, account.id).await?;
-    Ok(together(families, api_keys::of_account(&app.store, account.id).await?, now))
+    let keys = api_keys::of_account(&app.store, account.id).await?;
+    Ok(together(app, families, keys, nodes::of_account(&app.store, account.id).await?, now))
 }
 
 pub async fn all(app: &App, now: Timestamp) -> Answer<Vec<Device>> {
     let families = families::all(&app.store).await?;
-    Ok(together(families, api_keys::all(&app.store).await?, now))
+    let keys = api_keys::all(&app.store).await?;
+    Ok(together(app, families, keys, nodes::all(&app.store).await?, now))
 }
 
 /// Revokes one of this person's devices. False if there is no such live device of theirs.
@@ -139,14 +163,19 @@ pub async fn revoke_own(
     event.account = Some(account.id);
     event.device = Some(id);
     event.address = Some(address.to_owned());
-    let own = [families::end_own(id, account.id, now), api_keys::revoke_own(id, account.id, now)];
-    first(app, own, &event).await
+    let own = [
+        families::end_own(id, account.id, now),
+        api_keys::revoke_own(id, account.id, now),
+        nodes::revoke_own(id, account.id, now),
+    ];
+    first(app, id, own, &event).await
 }
 
 /// An id is one of one kind: whichever of the changes applies is done.
-async fn first(app: &App, changes: [Stmt; 2], event: &Event) -> Answer<bool> {
+async fn first(app: &App, id: DeviceId, changes: [Stmt; 3], event: &Event) -> Answer<bool> {
     for change in changes {
-        if app.store.commit(vec![change, audit::insert(event.clone())]).await?.is_done() {
+        let closing = Stmt::tell(News::Node(id, Ending::Revoked));
+        if app.store.commit(vec![change, audit::insert(event.clone()), closing]).await?.is_done() {
             return Ok(true);
         }
     }
@@ -163,6 +192,8 @@ pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Ti
         accounts::hold(account.id),
         families::end_of_account(account.id, now),
         api_keys::revoke_of_account(account.id, now),
+        nodes::revoke_of_account(account.id, now),
+        Stmt::tell(News::Missed),
         grants::revoke_of_account(account.id, now),
         audit::insert(event),
     ];
@@ -175,5 +206,6 @@ pub async fn revoke(app: &App, id: DeviceId, now: Timestamp) -> Answer<bool> {
     let mut event = app.event(now, Action::DeviceRevoked)?;
     event.device = Some(id);
     event.detail = Some("by an administrator".to_owned());
-    first(app, [families::end_live(id, now), api_keys::revoke(id, now)], &event).await
+    let any = [families::end_live(id, now), api_keys::revoke(id, now), nodes::revoke(id, now)];
+    first(app, id, any, &event).await
 }

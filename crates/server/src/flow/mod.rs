@@ -14,6 +14,7 @@ pub mod devices;
 pub mod doctor;
 pub mod keys;
 pub mod login;
+pub mod pairing;
 pub mod reverse;
 pub mod setup;
 pub mod tokens;

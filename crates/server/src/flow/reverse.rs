@@ -58,7 +58,7 @@ pub async fn make(
         }
     }
     let expires_in = app.config.cli.code_ttl;
-    let approval = Approval { by: caller.account.id, at: now, sign_in: caller.sign_in() };
+    let approval = Approval { by: Some(caller.account.id), at: now, sign_in: caller.sign_in() };
     for _ in 0..DRAWS {
         let id = GrantId::new(now, app.entropy.id()?);
         let Some(code) = app.vault.reverse_code(id, app.config.cli.reverse_code_length) else { continue };
@@ -86,7 +86,7 @@ pub async fn make(
             audit::insert(event),
         ]);
         if app.store.commit(batch).await?.is_done() {
-            app.metrics.grant(GrantEvent::Asked);
+            app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
             return Ok(Making::Made(Made {
                 grant: id,
                 code: Plain::new(code.as_str().to_owned()),
@@ -194,10 +194,10 @@ pub async fn status(app: &App, account: &Account, id: GrantId, now: Timestamp) -
         return Ok(None);
     }
     let status = match &grant.state {
-        State::Redeemed { approval, device, .. } if approval.by == account.id => {
+        State::Redeemed { approval, device, .. } if approval.is_by(account.id) => {
             Status::Used(api_keys::by_id(&app.store, *device).await?.map(Box::new))
         }
-        State::Approved(approval) if approval.by == account.id => {
+        State::Approved(approval) if approval.is_by(account.id) => {
             let code = app.vault.reverse_code(id, app.config.cli.reverse_code_length);
             match code.filter(|_| !grant.is_expired(now)) {
                 Some(code) => Status::Waiting {

@@ -8,13 +8,14 @@ use countersign_core::client::{Client, ClientId, GrantType, SigningAlg, TokenFor
 use countersign_core::family::{Family, Refresh, judge_refresh};
 use countersign_core::id::{AccountId, DeviceId, TokenId};
 use countersign_core::key::{self, Key};
+use countersign_core::node::Node;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
-use crate::flow::api_keys;
+use crate::flow::{api_keys, pairing};
 use crate::store::families::OpaqueAccess;
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
@@ -326,6 +327,12 @@ pub async fn access(app: &App, token: &str, now: Timestamp) -> Answer<Option<Acc
     }))
 }
 
+/// Whether nothing was revoked since the token was looked at.
+pub async fn is_live(app: &App, access: &Access, now: Timestamp) -> Answer<bool> {
+    let found = families::live(&app.store, access.family, access.id).await?;
+    Ok(found.is_some_and(|(family, _)| family.is_live(now)))
+}
+
 async fn decode_access(app: &App, token: &str, now: Timestamp) -> Answer<Option<OpaqueAccess>> {
     if TokenKind::recognise(token) == Some(TokenKind::Access) {
         return Ok(families::access(&app.store, &Digest::of(token)).await?);
@@ -355,6 +362,7 @@ pub enum Introspected {
     Access(Box<Access>),
     Refresh { family: Box<Family>, username: String, expires_at: Timestamp },
     Key(Box<Key>, Username),
+    Node(Box<Node>, Option<Username>),
 }
 
 /// Who asks about a token: refresh tokens are only for their own client.
@@ -372,6 +380,9 @@ pub async fn introspect(
         return Ok(
             found.map_or(Introspected::Inactive, |(key, owner)| Introspected::Key(Box::new(key), owner.name))
         );
+    }
+    if let Some(listed) = pairing::authenticate(app, token, now).await? {
+        return Ok(Introspected::Node(Box::new(listed.node), listed.user));
     }
     let access = access(app, token, now).await?;
     Ok(access.map_or(Introspected::Inactive, |access| Introspected::Access(Box::new(access))))

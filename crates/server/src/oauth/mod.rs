@@ -253,6 +253,24 @@ fn introspection(app: &App, found: Introspected) -> Value {
             }
             claims
         }
+        Introspected::Node(node, username) => {
+            let mut claims = json!({
+                "active": true,
+                "token_type": "device_token",
+                "iss": app.public_url.issuer(),
+                "scope": node.scopes.to_string(),
+                "iat": node.paired_at.secs(),
+                "jti": node.id.to_string(),
+                "device_id": node.facts.node.to_string(),
+                "name": node.facts.name,
+            });
+            if let Some(claims) = claims.as_object_mut() {
+                claims.extend(node.owner.map(|owner| ("sub".to_owned(), json!(owner.to_string()))));
+                claims.extend(username.map(|name| ("username".to_owned(), json!(name.as_str()))));
+                claims.extend(node.expires_at.map(|end| ("exp".to_owned(), json!(end.secs()))));
+            }
+            claims
+        }
         Introspected::Refresh { family, username, expires_at } => json!({
             "active": true,
             "token_type": "refresh_token",

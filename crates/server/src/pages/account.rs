@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use countersign_core::account::Account;
+use countersign_core::grant::Door;
 use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
 use countersign_core::text::label;
@@ -22,7 +23,7 @@ use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render}
 use crate::app::App;
 use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::{Caller, Proof};
-use crate::flow::devices::{self, Device, Door, Status};
+use crate::flow::devices::{self, Device, Status};
 use crate::flow::reverse::{self, Making};
 use crate::http::{self, BadForm, Form, PathId};
 
@@ -31,6 +32,9 @@ struct Line {
     name: String,
     is_key: bool,
     expires: String,
+    /// What kind of node it is, and what it calls itself.
+    node: Option<String>,
+    online: bool,
     created: String,
     used: String,
     address: String,
@@ -45,7 +49,9 @@ fn line(lang: &Lang, device: Device) -> Line {
     Line {
         id: device.id.to_string(),
         is_key,
-        expires: date(lang, Some(device.expires_at)),
+        expires: device.expires_at.map_or_else(|| lang.text("account-endless"), |at| date(lang, Some(at))),
+        node: device.node.map(|(kind, node)| format!("{kind}, {node}")),
+        online: device.online,
         created: date(lang, Some(device.created_at)),
         used: device.last_used.map_or_else(|| lang.text("account-never"), |at| date(lang, Some(at))),
         address: device.from.address,

@@ -62,6 +62,8 @@ struct ConfirmPage {
     lead: String,
     /// Of an API key: its name, and how long it lasts.
     key: Option<(String, String)>,
+    /// Of a node: its kind, its version, what it calls itself.
+    node: Option<(String, String, String)>,
     name: String,
     hint: Hint,
     code: String,
@@ -90,9 +92,12 @@ pub async fn device(State(app): State<Arc<App>>, parts: Parts) -> Response {
     .await
 }
 
-/// The code as the device shows it.
+/// The code as the device shows it; a pairing code has no groups.
 fn shown(app: &App, code: &str) -> String {
-    UserCode::parse(code).map_or_else(String::new, |code| app.config.device.user_code.show(&code))
+    UserCode::parse(code).map_or_else(String::new, |code| match code.as_str().len() {
+        6 => code.as_str().to_owned(),
+        _ => app.config.device.user_code.show(&code),
+    })
 }
 
 /// Takes the three forms of this page: a code, a decision, an undo.
@@ -167,10 +172,16 @@ impl Visit<'_> {
         let account = &self.caller.account;
         let name = account.name.to_string();
         let client = found.client.as_ref().map(|client| client.name.as_str());
-        let (lead, key, hint) = match (&grant.ask, client) {
+        let (lead, key, node, hint) = match (&grant.ask, client) {
             (Ask::Tokens(ask), client) => {
                 let lead = page.t2("confirm-lead", "client", client.unwrap_or_default(), "name", &name);
-                (lead, None, Hint::read(ask.options.login_hint.as_deref(), account))
+                (lead, None, None, Hint::read(ask.options.login_hint.as_deref(), account))
+            }
+            (Ask::Pairing(ask), _) => {
+                let lead = page.t2("confirm-pair-lead", "device", &ask.facts.name, "name", &name);
+                let facts = &ask.facts;
+                let node = (facts.kind.to_string(), facts.version.clone(), facts.node.to_string());
+                (lead, None, Some(node), Hint::None)
             }
             (Ask::Key(ask), client) => {
                 let lead = match client {
@@ -178,7 +189,7 @@ impl Visit<'_> {
                     None => page.t1("confirm-key-lead-nobody", "name", &name),
                 };
                 let lifetime = lifetime(&page.lang, self.app.config.cli.key_ttl);
-                (lead, Some((ask.name.clone(), lifetime)), Hint::None)
+                (lead, Some((ask.name.clone(), lifetime)), None, Hint::None)
             }
         };
         let confirm = ConfirmPage {
@@ -191,6 +202,7 @@ impl Visit<'_> {
                 scope_words(&page.lang, grant.scopes())
             },
             key,
+            node,
             age: age(&page.lang, self.now.since(grant.asked_at)),
             address: grant.from.address.clone(),
             user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),
@@ -235,13 +247,19 @@ impl Visit<'_> {
             Decided::Denied => self.denied(&who),
             Decided::TooLate => self.late_or_again(id, decision).await,
             Decided::SignInTooOld => self.sign_in_again(typed),
+            Decided::Foreign => {
+                self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"), None)
+            }
         }
     }
 
     /// Who asked, as people should read it: a name that nobody vouches for is none.
     fn who(&self, found: &Found) -> String {
         let client = found.client.as_ref().map(|client| client.name.clone());
-        client.unwrap_or_else(|| self.page().t("command-line"))
+        client.unwrap_or_else(|| match &found.grant.ask {
+            Ask::Pairing(ask) => format!("“{}”", ask.facts.name),
+            Ask::Tokens(_) | Ask::Key(_) => self.page().t("command-line"),
+        })
     }
 
     fn approved(&self, id: GrantId, who: &str) -> Outcome {
@@ -261,7 +279,7 @@ impl Visit<'_> {
             (
                 Decision::Approve,
                 grant::State::Approved(approval) | grant::State::Redeemed { approval, .. },
-            ) if approval.by == self.caller.account.id => self.approved(id, &who),
+            ) if approval.is_by(self.caller.account.id) => self.approved(id, &who),
             (Decision::Deny, grant::State::Denied { .. }) => self.denied(&who),
             _ => self.late(),
         }
@@ -311,6 +329,7 @@ pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
         "offline_access" => lang.text("scope-offline"),
         "introspect" => lang.text("scope-introspect"),
         "devices" => lang.text("scope-devices"),
+        "operator.read" => lang.text("scope-operator-read"),
         other => lang.text_with("scope-other", &[("scope", other.into())]),
     };
     scopes.iter().map(words).collect()

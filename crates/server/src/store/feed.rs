@@ -8,13 +8,17 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use countersign_core::client::ClientId;
-use countersign_core::id::GrantId;
+use countersign_core::id::{DeviceId, GrantId};
 
 /// Something changed that nodes may remember otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody decided about this grant.
+    /// Somebody decided about this grant, or its time ran out.
     Grant(GrantId),
+    /// A node asks to be paired.
+    Pairing(GrantId),
+    /// What a node is connected with is good no more.
+    Node(DeviceId, Ending),
     /// This client was added, changed or removed.
     Client(ClientId),
     /// Signing keys were rotated.
@@ -23,10 +27,28 @@ pub enum Event {
     Missed,
 }
 
+/// Why a node's token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Revoked,
+    Refreshed,
+}
+
+impl Ending {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Refreshed => "refreshed",
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grant(id) => write!(f, "grant {id}"),
+            Self::Pairing(id) => write!(f, "pairing {id}"),
+            Self::Node(id, ending) => write!(f, "node-{} {id}", ending.name()),
             Self::Client(id) => write!(f, "client {id}"),
             Self::Keys => f.write_str("keys"),
             Self::Missed => f.write_str("missed"),
@@ -41,6 +63,9 @@ impl FromStr for Event {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let event = match text.split_once(' ') {
             Some(("grant", id)) => id.parse().ok().map(Self::Grant),
+            Some(("pairing", id)) => id.parse().ok().map(Self::Pairing),
+            Some(("node-revoked", id)) => id.parse().ok().map(|id| Self::Node(id, Ending::Revoked)),
+            Some(("node-refreshed", id)) => id.parse().ok().map(|id| Self::Node(id, Ending::Refreshed)),
             Some(("client", id)) => id.parse().ok().map(Self::Client),
             None if text == "keys" => Some(Self::Keys),
             _ => None,
@@ -119,9 +144,14 @@ mod tests {
     #[test]
     fn events_read_back() {
         let grant = GrantId::from_bytes([7; 16]);
-        for event in
-            [Event::Grant(grant), Event::Client("tv 1".replace(' ', "-").parse().unwrap()), Event::Keys]
-        {
+        for event in [
+            Event::Grant(grant),
+            Event::Pairing(grant),
+            Event::Node(DeviceId::from_bytes([8; 16]), Ending::Revoked),
+            Event::Node(DeviceId::from_bytes([8; 16]), Ending::Refreshed),
+            Event::Client("tv 1".replace(' ', "-").parse().unwrap()),
+            Event::Keys,
+        ] {
             assert_eq!(event.to_string().parse(), Ok(event));
         }
         assert_eq!("something else".parse(), Ok(Event::Missed));

@@ -2,11 +2,16 @@
 
 use countersign_core::account::SignIn;
 use countersign_core::client::ClientId;
-use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, State, TokensAsk, TokensOptions, Way};
-use countersign_core::id::{AccountId, DeviceId, GrantId};
+use countersign_core::grant::{
+    Approval, Ask, Door, Grant, KeyAsk, Origin, PairingAsk, State, TokensAsk, TokensOptions, Way,
+};
+use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
+use countersign_core::node::NodeFacts;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::value::parsed;
 use super::{Result, Row, Stmt, Store, StoreError, Value, statements};
 
 macro_rules! select {
@@ -25,32 +30,42 @@ statements! {
     BY_CODE = select!("WHERE code_mac = ?1 AND expires_at > ?2 AND approved_at IS NULL AND denied_at IS NULL");
     BY_ID = select!("WHERE id = ?1");
     INSERT = "INSERT INTO device_grant (id, device_digest, code_mac, ask, client_id, name, scopes, options, address, user_agent, \
-              poll_interval, asked_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+              poll_interval, asked_at, expires_at, node_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     INSERT_APPROVED = "INSERT INTO device_grant (id, device_digest, ask, client_id, name, scopes, options, address, user_agent, \
                        poll_interval, asked_at, expires_at, opened_at, approved_at, account_id, sign_in_at, amr) \
                        VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?3, ?3, ?14, ?15, ?16)";
+    BY_PAIRING_CODE = select!("WHERE code_mac = ?1 AND ask = 'pairing'");
+    BY_NODE = select!("WHERE node_id = ?1 AND code_mac IS NOT NULL");
+    PAIRINGS = select!("WHERE ask = 'pairing' AND code_mac IS NOT NULL AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?1 \
+               ORDER BY asked_at, id LIMIT ?2");
+    END_OF_NODE = "UPDATE device_grant SET denied_at = COALESCE(denied_at, ?2), code_mac = NULL WHERE node_id = ?1 AND code_mac IS NOT NULL";
+    FREE_CODES = "UPDATE device_grant SET code_mac = NULL WHERE node_id IS NOT NULL AND code_mac IS NOT NULL AND expires_at <= ?1";
+    APPROVE_FOR_NOBODY = "UPDATE device_grant SET approved_at = ?2, sign_in_at = ?2, amr = '' \
+                          WHERE id = ?1 AND ask = 'pairing' AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     END_OLDER_REVERSE = "UPDATE device_grant SET denied_at = ?2 WHERE id IN (SELECT id FROM device_grant \
                          WHERE account_id = ?1 AND ask = 'reverse' AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
                          ORDER BY asked_at DESC, id DESC LIMIT 100 OFFSET ?3) \
                          AND denied_at IS NULL AND redeemed_at IS NULL";
     OPEN = "UPDATE device_grant SET opened_at = ?2 WHERE id = ?1 AND opened_at IS NULL";
-    APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, code_mac = NULL \
+    APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, \
+               code_mac = CASE WHEN ask = 'pairing' THEN code_mac ELSE NULL END \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
                AND EXISTS (SELECT 1 FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL /* FOR SHARE */)";
-    DENY = "UPDATE device_grant SET denied_at = ?2, account_id = ?3, code_mac = NULL \
+    DENY = "UPDATE device_grant SET denied_at = ?2, account_id = ?3, \
+            code_mac = CASE WHEN ask = 'pairing' THEN code_mac ELSE NULL END \
             WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     UNDO = "UPDATE device_grant SET denied_at = ?2 \
             WHERE id = ?1 AND account_id = ?3 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
-    REDEEM = "UPDATE device_grant SET redeemed_at = ?2, device_id = ?3 \
+    REDEEM = "UPDATE device_grant SET redeemed_at = ?2, device_id = ?3, code_mac = NULL \
               WHERE id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
-              AND EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */) \
+              AND (account_id IS NULL OR EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */)) \
               AND (client_id IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */))";
     REVOKE_OF_ACCOUNT = "UPDATE device_grant SET denied_at = ?2 \
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \
                      WHERE client_id = ?1 AND denied_at IS NULL AND redeemed_at IS NULL";
     LIVE = "SELECT COUNT(*) FROM device_grant WHERE expires_at > ?1 AND code_mac IS NOT NULL";
-    TO_EXPIRE = "SELECT id FROM device_grant WHERE expires_at <= ?1 AND expires_at > ?2 AND expired_at IS NULL \
+    TO_EXPIRE = "SELECT id, ask FROM device_grant WHERE expires_at <= ?1 AND expires_at > ?2 AND expired_at IS NULL \
                  AND denied_at IS NULL AND redeemed_at IS NULL LIMIT ?3";
     MARK_EXPIRED = "UPDATE device_grant SET expired_at = ?2, code_mac = NULL \
                     WHERE id = ?1 AND expired_at IS NULL AND denied_at IS NULL AND redeemed_at IS NULL";
@@ -63,6 +78,15 @@ statements! {
 const TOKENS: &str = "tokens";
 const KEY: &str = "key";
 const REVERSE: &str = "reverse";
+const PAIRING: &str = "pairing";
+
+/// What a node says of itself, as it stands beside its name.
+#[derive(Serialize, Deserialize)]
+struct NodeOptions {
+    node: String,
+    kind: String,
+    version: String,
+}
 
 /// The empty list of `amr` is the empty text.
 pub(super) fn amr_text(amr: &[String]) -> String {
@@ -88,6 +112,17 @@ fn read(mut row: Row) -> Result<Grant> {
         }
         (KEY, client, Some(name)) => Ask::Key(KeyAsk { way: Way::Forward, client, name, scopes }),
         (REVERSE, client, Some(name)) => Ask::Key(KeyAsk { way: Way::Reverse, client, name, scopes }),
+        (PAIRING, None, Some(name)) => {
+            let said: NodeOptions =
+                serde_json::from_str(&options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let facts = NodeFacts {
+                node: parsed(&said.node)?,
+                name,
+                kind: parsed(&said.kind)?,
+                version: said.version,
+            };
+            Ask::Pairing(PairingAsk { facts, scopes })
+        }
         _ => return Err(StoreError::Corrupt(format!("grant {id:?}: it asks for `{kind}`"))),
     };
     let from = Origin { address: row.take()?, user_agent: row.take()? };
@@ -104,11 +139,16 @@ fn read(mut row: Row) -> Result<Grant> {
     let device: Option<DeviceId> = row.take()?;
 
     let approval = match (approved_at, by, sign_in_at, amr) {
-        (Some(at), Some(by), Some(sign_in_at), Some(amr)) => {
+        (Some(_), None, _, _) if kind != PAIRING => {
+            return Err(StoreError::Corrupt(format!("grant {id:?}: approved by nobody")));
+        }
+        (Some(at), by, Some(sign_in_at), Some(amr)) => {
             Some(Approval { by, at, sign_in: SignIn { at: sign_in_at, amr: amr_list(&amr) } })
         }
         (None, _, _, _) => None,
-        (Some(_), _, _, _) => return Err(StoreError::Corrupt(format!("grant {id:?}: approved by nobody"))),
+        (Some(_), _, _, _) => {
+            return Err(StoreError::Corrupt(format!("grant {id:?}: approved by nobody known")));
+        }
     };
     let state = match (approval, denied_at, redeemed_at, device) {
         (_, Some(at), None, _) => State::Denied { at },
@@ -152,6 +192,17 @@ fn question(grant: &Grant) -> Result<Vec<Value>> {
             };
             (kind, ask.client.as_ref(), Some(&ask.name), String::new())
         }
+        Ask::Pairing(ask) => {
+            let facts = &ask.facts;
+            let said = NodeOptions {
+                node: facts.node.to_string(),
+                kind: facts.kind.to_string(),
+                version: facts.version.clone(),
+            };
+            let said =
+                serde_json::to_string(&said).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            (PAIRING, None, Some(&facts.name), said)
+        }
     };
     Ok(vec![
         kind.into(),
@@ -171,6 +222,10 @@ fn question(grant: &Grant) -> Result<Vec<Value>> {
 pub fn insert(grant: &Grant, device: &Digest, code: &Digest) -> Result<Stmt> {
     let mut args: Vec<Value> = vec![grant.id.into(), device.into(), code.into()];
     args.extend(question(grant)?);
+    args.push(match &grant.ask {
+        Ask::Pairing(ask) => ask.facts.node.into(),
+        Ask::Tokens(_) | Ask::Key(_) => Value::Null,
+    });
     Ok(Stmt::one(INSERT, args))
 }
 
@@ -180,6 +235,36 @@ pub fn insert_approved(grant: &Grant, code: &Digest, approval: &Approval) -> Res
     args.extend(question(grant)?);
     args.extend([approval.by.into(), approval.sign_in.at.into(), amr_text(&approval.sign_in.amr).into()]);
     Ok(Stmt::one(INSERT_APPROVED, args))
+}
+
+/// The pairing with this code, whatever became of it, until it was collected or its time is over.
+pub async fn by_pairing_code(store: &Store, mac: &Digest) -> Result<Option<Grant>> {
+    one(store, BY_PAIRING_CODE, &[mac.into()]).await
+}
+
+/// The pairing that this node asked for last, until it was collected or its time is over.
+pub async fn by_node(store: &Store, node: NodeId) -> Result<Option<Grant>> {
+    one(store, BY_NODE, &[node.into()]).await
+}
+
+/// Pairings that wait for somebody, the oldest first.
+pub async fn pairings(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<Grant>> {
+    store.rows(PAIRINGS, &[now.into(), limit.into()]).await?.into_iter().map(read).collect()
+}
+
+/// Ends the pairing that this node asked for before, and frees its code.
+pub fn end_of_node(node: NodeId, now: Timestamp) -> Stmt {
+    Stmt::any(END_OF_NODE, vec![node.into(), now.into()])
+}
+
+/// Frees the codes of pairings whose time is over.
+pub fn free_codes(now: Timestamp) -> Stmt {
+    Stmt::any(FREE_CODES, vec![now.into()])
+}
+
+/// Approves a pairing in nobody's name; a conflict unless it is undecided.
+pub fn approve_for_nobody(id: GrantId, now: Timestamp) -> Stmt {
+    Stmt::one(APPROVE_FOR_NOBODY, vec![id.into(), now.into()])
 }
 
 /// Leaves this person the newest `keep` reverse codes that can still be used.
@@ -204,7 +289,8 @@ pub fn approve(id: GrantId, approval: &Approval) -> Stmt {
     Stmt::one(APPROVE, args)
 }
 
-pub fn deny(id: GrantId, by: AccountId, now: Timestamp) -> Stmt {
+/// `by` is nobody where an operator's token decides.
+pub fn deny(id: GrantId, by: Option<AccountId>, now: Timestamp) -> Stmt {
     Stmt::one(DENY, vec![id.into(), now.into(), by.into()])
 }
 
@@ -236,9 +322,23 @@ pub async fn live(store: &Store, now: Timestamp) -> Result<i64> {
 }
 
 /// Up to `limit` grants that ran out between `since` and `now` and were not marked yet.
-pub async fn to_expire(store: &Store, now: Timestamp, since: Timestamp, limit: u32) -> Result<Vec<GrantId>> {
+pub async fn to_expire(
+    store: &Store,
+    now: Timestamp,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<(GrantId, Door)>> {
     let rows = store.rows(TO_EXPIRE, &[now.into(), since.into(), limit.into()]).await?;
-    rows.into_iter().map(|mut row| row.take()).collect()
+    let read = |mut row: Row| {
+        let (id, kind): (_, String) = (row.take()?, row.take()?);
+        let door = match kind.as_str() {
+            TOKENS => Door::OAuth,
+            PAIRING => Door::Socket,
+            _ => Door::Cli,
+        };
+        Ok((id, door))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Marks one as expired, which frees its code; a conflict if somebody did so before.

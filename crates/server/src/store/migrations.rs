@@ -3,9 +3,10 @@
 use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
-pub const MIGRATIONS: [&str; 2] = [
+pub const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_oauth_door.sql"),
     include_str!("../../migrations/0002_cli_door.sql"),
+    include_str!("../../migrations/0003_socket_door.sql"),
 ];
 
 /// What this program needs.

@@ -20,6 +20,7 @@ pub mod grants;
 pub mod installation;
 pub mod keys;
 mod migrations;
+pub mod nodes;
 pub mod postgres;
 mod sqlite;
 mod value;
@@ -284,6 +285,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         installation::STATEMENTS,
         keys::STATEMENTS,
         migrations::STATEMENTS,
+        nodes::STATEMENTS,
     ]
     .into_iter()
     .flatten()

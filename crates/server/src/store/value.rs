@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use countersign_core::account::Username;
 use countersign_core::client::ClientId;
-use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, TokenId};
+use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, NodeId, TokenId};
+use countersign_core::node::NodeKind;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
@@ -61,6 +62,7 @@ into_value! {
     GrantId, id => Self::Bytes(id.as_bytes().to_vec());
     DeviceId, id => Self::Bytes(id.as_bytes().to_vec());
     TokenId, id => Self::Bytes(id.as_bytes().to_vec());
+    NodeId, id => Self::Bytes(id.as_bytes().to_vec());
     AuditId, id => Self::Bytes(id.as_bytes().to_vec());
 }
 
@@ -175,7 +177,7 @@ macro_rules! from_bytes {
     )*};
 }
 
-from_bytes!(AccountId, AuditId, DeviceId, GrantId, TokenId, Digest);
+from_bytes!(AccountId, AuditId, DeviceId, GrantId, NodeId, TokenId, Digest);
 
 /// Text that the domain can parse.
 pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T> {
@@ -192,4 +194,4 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(ClientId, Scopes, Username);
+from_text!(ClientId, NodeKind, Scopes, Username);

@@ -18,6 +18,7 @@ mod polling;
 mod redemption;
 mod refresh;
 mod retention;
+mod socket_door;
 mod support;
 mod tokens;
 mod trusted_issuers;
