@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use countersign_core::id::{DeviceId, GrantId};
 use countersign_core::secret::Digest;
 use tokio::sync::mpsc;
 
-use crate::store::feed::{Ending, Event};
+pub use crate::store::feed::{Ending, Event};
 
 /// What a socket is told.
 #[derive(Clone, Debug)]
@@ -30,6 +31,9 @@ pub const QUEUE: usize = 64;
 const NEWS: usize = 4096;
 
 pub type SocketId = u64;
+
+/// What was heard, and when.
+pub type News = (Event, Instant);
 
 #[derive(Debug)]
 struct Socket {
@@ -59,9 +63,9 @@ struct Sockets {
 pub struct Hub {
     sockets: Mutex<Sockets>,
     next: AtomicU64,
-    news: mpsc::Sender<Event>,
+    news: mpsc::Sender<News>,
     /// Taken by the task that looks news up.
-    heard: Mutex<Option<mpsc::Receiver<Event>>>,
+    heard: Mutex<Option<mpsc::Receiver<News>>>,
 }
 
 impl Default for Hub {
@@ -179,15 +183,21 @@ impl Hub {
             Event::Node(id, _) => self.is_online(*id),
             Event::Client(_) | Event::Keys => false,
         };
-        if concerns && self.news.try_send(event.clone()).is_err() {
+        if concerns && self.news.try_send((event.clone(), instant())).is_err() {
             tracing::warn!("too much news at once; sockets may hear late");
         }
     }
 
     /// What was heard. There is one reader.
-    pub fn news(&self) -> Option<mpsc::Receiver<Event>> {
+    pub fn news(&self) -> Option<mpsc::Receiver<News>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// How long news take is no time of the domain.
+#[expect(clippy::disallowed_methods, reason = "see above")]
+fn instant() -> Instant {
+    Instant::now()
 }
 
 /// How a socket ends that was opened with a token that ended so.

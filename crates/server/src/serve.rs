@@ -74,6 +74,11 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");
     }
+    if app.config.pairing.by_itself {
+        tracing::warn!(
+            "pairing.approval = \"self\": whoever reaches this server can pair a device without asking anybody"
+        );
+    }
     tracing::info!(%address, public_url = app.public_url.issuer(), %ops_address, "listening");
     Ok(Running { app, address, ops_address, stop, tasks })
 }

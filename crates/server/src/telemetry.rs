@@ -7,6 +7,7 @@ use countersign_core::grant::Door;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -67,6 +68,9 @@ pub struct Metrics {
     approval_time: Histogram,
     refused: Family<LimitLabels, Counter>,
     swept: Counter,
+    sockets: Gauge,
+    frames: Counter,
+    notified: Histogram,
 }
 
 impl Default for Metrics {
@@ -81,6 +85,9 @@ impl Default for Metrics {
             approval_time: Histogram::new(approval),
             refused: Family::default(),
             swept: Counter::default(),
+            sockets: Gauge::default(),
+            frames: Counter::default(),
+            notified: Histogram::new(latency),
         };
         // A series that exists from the start can be alerted on before its first event.
         for (door, state) in Door::ALL.into_iter().flat_map(|door| GrantEvent::ALL.map(|state| (door, state)))
@@ -100,7 +107,23 @@ impl Metrics {
         registry.register("approval_seconds", "Time from ask to approval", self.approval_time.clone());
         registry.register("refused_by_limit", "Requests that a limit refused", self.refused.clone());
         registry.register("swept_rows", "Rows that retention deleted", self.swept.clone());
+        registry.register("sockets_open", "Sockets that are open on this node", self.sockets.clone());
+        registry.register("socket_frames", "Frames that sockets sent", self.frames.clone());
+        let help = "Time from hearing of a decision to having told the sockets that wait for it";
+        registry.register("notification_seconds", help, self.notified.clone());
         self
+    }
+
+    pub fn sockets(&self, open: usize) {
+        self.sockets.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    pub fn frame(&self) {
+        self.frames.inc();
+    }
+
+    pub fn notified_after(&self, waited: Duration) {
+        self.notified.observe(waited.as_secs_f64());
     }
 
     pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {

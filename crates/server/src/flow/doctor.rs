@@ -66,6 +66,13 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     let mut found = vec![good("configuration", "every key is known and every value fits")];
     found.extend(files(config));
     found.extend(addresses(config));
+    if config.pairing.by_itself {
+        found.push(risky(
+            "pairing",
+            "pairing.approval is self: whoever reaches this server can pair a device without asking anybody",
+            "unless everybody on this network is trusted, set pairing.approval = \"user\"",
+        ));
+    }
     if let Some(tls) = &config.tls {
         found.push(match serve::check_tls(tls) {
             Ok(()) => good("TLS", "the certificate and its key can be used"),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign_core::account::SignIn;
+use countersign_core::account::{Account, SignIn};
 use countersign_core::audit::{Action, Event as AuditEvent};
 use countersign_core::code::{UserCode, draw_pairing};
 use countersign_core::grant::{Approval, Ask, Grant, Origin, PairingAsk, State};
@@ -412,6 +412,23 @@ pub async fn remove(app: &App, node: &Node, from: &Origin, now: Timestamp) -> An
         audit::insert(event(app, node, Action::NodeRemoved, from, now)?),
         Stmt::tell(Event::Node(node.id, Ending::Revoked)),
     ];
+    Ok(app.store.commit(batch).await?.is_done())
+}
+
+/// False if it is no device of this person's.
+pub async fn rename_own(
+    app: &App,
+    account: &Account,
+    id: DeviceId,
+    name: &str,
+    address: &str,
+    now: Timestamp,
+) -> Answer<bool> {
+    let mut event = app.event(now, Action::NodeRenamed)?;
+    event.account = Some(account.id);
+    event.device = Some(id);
+    event.address = Some(address.to_owned());
+    let batch = vec![nodes::rename_own(id, account.id, name), audit::insert(event)];
     Ok(app.store.commit(batch).await?.is_done())
 }
 

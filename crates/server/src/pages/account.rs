@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Status};
+use crate::flow::pairing;
 use crate::flow::reverse::{self, Making};
 use crate::http::{self, BadForm, Form, PathId};
 
@@ -146,6 +147,18 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
         let (status, said) = match form.one("action") {
             Some("connect") => return connect(app, browser, parts, now).await,
             Some("make_key") => return make_key(app, browser, parts, form, now).await,
+            Some("rename") => {
+                let id = form.one("device_id").and_then(|id| id.parse().ok());
+                match (id, form.one("name").and_then(label)) {
+                    (_, None) => (StatusCode::UNPROCESSABLE_ENTITY, "account-key-name-wrong"),
+                    (Some(id), Some(name))
+                        if pairing::rename_own(app, account, id, &name, &address, now).await? =>
+                    {
+                        (StatusCode::OK, "account-renamed")
+                    }
+                    _ => (StatusCode::NOT_FOUND, "account-revoke-missing"),
+                }
+            }
             Some("revoke_all") => {
                 devices::revoke_all_own(app, account, &address, now).await?;
                 (StatusCode::OK, "account-revoked-all")

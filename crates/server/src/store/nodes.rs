@@ -44,6 +44,7 @@ statements! {
     PAIR_ANY = pair!("");
     REPLACE = "UPDATE node SET digest = ?2, last_used = ?3 WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
     RENAME = "UPDATE node SET name = ?2 WHERE id = ?1";
+    RENAME_OWN = "UPDATE node SET name = ?3 WHERE id = ?1 AND account_id = ?2";
     USED = "UPDATE node SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
     REVOKE = "UPDATE node SET revoked_at = ?2, digest = NULL WHERE id = ?1 AND revoked_at IS NULL";
     REVOKE_OWN = "UPDATE node SET revoked_at = ?3, digest = NULL WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL";
@@ -126,6 +127,11 @@ pub fn replace(id: DeviceId, digest: &Digest, now: Timestamp) -> Stmt {
 
 pub fn rename(id: DeviceId, name: &str) -> Stmt {
     Stmt::one(RENAME, vec![id.into(), name.into()])
+}
+
+/// A conflict unless it is this person's.
+pub fn rename_own(id: DeviceId, account: AccountId, name: &str) -> Stmt {
+    Stmt::one(RENAME_OWN, vec![id.into(), account.into(), name.into()])
 }
 
 /// Nothing happens if a use was written down a moment ago.

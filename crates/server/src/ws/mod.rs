@@ -68,6 +68,7 @@ pub async fn upgrade(State(app): State<Arc<App>>, mut parts: Parts) -> Response 
         app.metrics.refused("sockets_per_address");
         return refuse(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many sockets of this address");
     };
+    app.metrics.sockets(app.hub.count());
     let client = client_version(&parts.headers);
     let socket = Socket { app: app.clone(), id, peer, from: http::origin(&parts), address };
     let left = Leaving { app, id };
@@ -91,6 +92,7 @@ struct Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.app.hub.leave(self.id);
+        self.app.metrics.sockets(self.app.hub.count());
     }
 }
 
@@ -198,6 +200,7 @@ impl Socket {
     }
 
     async fn frame(&mut self, text: &str, bucket: &mut Bucket) -> Option<String> {
+        self.app.metrics.frame();
         let (items, batch) = match parse(text) {
             Ok(parsed) => parsed,
             Err(error) => return Some(answered(&Value::Null, Err(error)).to_string()),

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{methods, rpc};
 use crate::app::{Answer, App, rfc3339};
 use crate::flow::pairing;
-use crate::hub::{Outgoing, REVOKED, closing};
-use crate::store::feed::Event;
+use crate::hub::{Event, Outgoing, REVOKED, closing};
 
 /// What was told lately, so that nobody hears it twice: who committed something hears of it at once, and
 /// again over the network.
@@ -40,16 +39,17 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let Some(mut news) = app.hub.news() else { return };
     let mut told = Told::default();
     loop {
-        let event = tokio::select! {
+        let (event, heard_at) = tokio::select! {
             () = stop.cancelled() => break,
             event = news.recv() => match event {
-                Some(event) => event,
+                Some(news) => news,
                 None => break,
             },
         };
         if let Err(error) = tell(&app, &event, &mut told).await {
             tracing::error!(%error, %event, "sockets were not told");
         }
+        app.metrics.notified_after(heard_at.elapsed());
     }
     app.hub.close_all();
 }
