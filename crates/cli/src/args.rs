@@ -43,6 +43,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Logs this device in: shows a code, waits for a person to approve it, keeps the tokens
     Login(LoginOptions),
+    /// Pairs this machine over a socket: shows a code, waits for a person to approve it, keeps the token
+    Pair(PairOptions),
     /// Shows who this device is logged in as
     Whoami(WhoamiOptions),
     /// Prints a valid access token, refreshing it when needed
@@ -192,6 +194,30 @@ pub struct LoginOptions {
     #[arg(long, conflicts_with_all = ["door", "client_id", "scope", "name"])]
     pub api_key: bool,
     /// Allow plain http to another machine, which shows the tokens to everybody on the way
+    #[arg(long)]
+    pub insecure_http: bool,
+    /// Do not open a browser on this machine
+    #[arg(long)]
+    pub no_browser: bool,
+    #[command(flatten)]
+    pub keeping: KeepingOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct PairOptions {
+    /// The server's public URL
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER")]
+    pub server: String,
+    /// What the person who approves will know this machine by
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// ios, android or desktop
+    #[arg(long = "type", value_name = "KIND", default_value = "desktop")]
+    pub kind: String,
+    /// What this machine calls itself; without it what it was paired with before, or a new one
+    #[arg(long, value_name = "UUID")]
+    pub device_id: Option<String>,
+    /// Allow plain http to another machine, which shows the token to everybody on the way
     #[arg(long)]
     pub insecure_http: bool,
     /// Do not open a browser on this machine

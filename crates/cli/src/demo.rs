@@ -67,7 +67,7 @@ async fn show_the_way(running: &Running, by_itself: bool) -> Outcome {
 
     let provider = Provider::discover(issuer).await?;
     let mut login = Login::ask(&provider, CLIENT, "openid profile email offline_access").await?;
-    show::invitation(&login)?;
+    show::invitation(login.verification_uri(), login.user_code(), login.link())?;
     let tokens = if by_itself {
         let link = login.verification_uri_complete().unwrap_or_else(|| login.verification_uri()).to_owned();
         let code = login.user_code().to_owned();

@@ -3,12 +3,15 @@
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
-use countersign_client::storage::{Credentials, Kept, KeptKey, Place, Storage};
+use countersign_client::pairing::{self, Device, Pairing};
+use countersign_client::storage::{Credentials, Kept, KeptDevice, KeptKey, Place, Storage};
 use countersign_client::{Door, Error, KeyRequest, Keys, Login, Me, Plain, Provider, TokenResponse};
 use countersign_core::client::CLI_CLIENT;
 use serde_json::Value;
 
-use crate::args::{KeepingOptions, LoginDoor, LoginOptions, LogoutOptions, ServerOption, WhoamiOptions};
+use crate::args::{
+    KeepingOptions, LoginDoor, LoginOptions, LogoutOptions, PairOptions, ServerOption, WhoamiOptions,
+};
 use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, note};
 use crate::show;
@@ -89,18 +92,63 @@ async fn paste() -> Outcome<Plain> {
 
 /// Shows the code, opens a browser where there is one, and waits.
 async fn wait<D: Door>(options: &LoginOptions, mut login: Login<D>) -> Outcome<D::Got> {
-    show::invitation(&login)?;
-    if !options.no_browser
-        && has_browser()
-        && let Some(link) = login.link()
-        && open::that_detached(link).is_ok()
-    {
-        note("  The page was opened in your browser.")?;
-    }
+    show::invitation(login.verification_uri(), login.user_code(), login.link())?;
+    browse(login.link(), options.no_browser)?;
     tokio::select! {
         got = show::wait(&mut login) => Ok(got?),
         _ = tokio::signal::ctrl_c() => Err(failure("interrupted", "nothing was stored; the code ends by itself")),
     }
+}
+
+/// Opens the page, if there is a browser that somebody sees.
+fn browse(link: Option<&str>, not: bool) -> Outcome {
+    if !not
+        && has_browser()
+        && let Some(link) = link
+        && open::that_detached(link).is_ok()
+    {
+        note("  The page was opened in your browser.")?;
+    }
+    Ok(())
+}
+
+pub async fn pair(options: PairOptions) -> Outcome {
+    let storage = storage(&options.keeping)?;
+    let id = match options.device_id {
+        Some(id) => id,
+        // Pairing again keeps this machine's place in its owner's list.
+        None => match stored(&storage, Some(&options.server)).await {
+            Ok(Kept::Device(kept)) => kept.device_id,
+            _ => uuid::Uuid::new_v4().to_string(),
+        },
+    };
+    let device = Device {
+        id: id.clone(),
+        name: options.name.clone(),
+        kind: options.kind,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let mut pairing = if options.insecure_http {
+        Pairing::ask_insecure(&options.server, device).await?
+    } else {
+        Pairing::ask(&options.server, device).await?
+    };
+    let link = pairing.link();
+    show::invitation(pairing.verification_uri(), pairing.code(), link.as_deref())?;
+    browse(link.as_deref(), options.no_browser)?;
+    let paired = tokio::select! {
+        paired = show::wait_paired(&mut pairing) => paired?,
+        _ = tokio::signal::ctrl_c() => return Err(failure("interrupted", "nothing was stored; the code ends by itself")),
+    };
+    let server = options.server.trim_end_matches('/').to_owned();
+    let kept = KeptDevice {
+        server: server.clone(),
+        device_token: paired.device_token,
+        device_id: id,
+        name: options.name.clone(),
+    };
+    let place = keep(&storage, Kept::Device(kept)).await?;
+    line(format!("Paired “{}” with {server}. The device token is {place}.", options.name))
 }
 
 async fn login_for_key(options: &LoginOptions) -> Outcome {
@@ -117,7 +165,7 @@ async fn login_for_key(options: &LoginOptions) -> Outcome {
 async fn keep_key(options: &LoginOptions, keys: &Keys, api_key: Plain, id: String, name: String) -> Outcome {
     let who = keys.me(&api_key).await.map_or_else(|_| String::new(), |me| format!(" as {}", who(&me)));
     let kept = KeptKey { server: keys.server().to_owned(), api_key, id, name };
-    let place = keep(options, Kept::Key(kept)).await?;
+    let place = keep(&storage(&options.keeping)?, Kept::Key(kept)).await?;
     line(format!("Logged in to {}{who}. The API key is {place}.", keys.server()))
 }
 
@@ -135,14 +183,13 @@ async fn login_for_tokens(options: &LoginOptions) -> Outcome {
     let tokens = wait(options, Login::ask(&provider, client_id, scope).await?).await?;
     let credentials = Credentials::new(provider.issuer(), client_id, &tokens);
     let name = name(&provider, &tokens).await;
-    let place = keep(options, Kept::Tokens(credentials)).await?;
+    let place = keep(&storage(&options.keeping)?, Kept::Tokens(credentials)).await?;
     let name = name.map_or_else(String::new, |name| format!(" as {name}"));
     line(format!("Logged in to {}{name}. The tokens are {place}.", provider.issuer()))
 }
 
 /// Keeps a login, and says where.
-async fn keep(options: &LoginOptions, login: Kept) -> Outcome<String> {
-    let storage = storage(&options.keeping)?;
+async fn keep(storage: &Storage, login: Kept) -> Outcome<String> {
     let place = {
         let storage = storage.clone();
         blocking(move || storage.save(&login)).await?
@@ -194,6 +241,7 @@ async fn having(options: &ServerOption) -> Outcome<Having> {
     match stored(&storage, options.server.as_ref()).await? {
         // Whether plain http would do was decided at login.
         Kept::Key(kept) => Ok(Having::Key(Keys::at_insecure(&kept.server)?, kept.api_key)),
+        Kept::Device(kept) => Ok(Having::Key(Keys::at_insecure(&kept.server)?, kept.device_token)),
         Kept::Tokens(credentials) => {
             Ok(Having::Tokens(Box::new(fresh(&storage, options, credentials).await?)))
         }
@@ -218,7 +266,7 @@ async fn fresh(
     };
     let credentials = match stored(storage, options.server.as_ref()).await? {
         Kept::Tokens(credentials) => credentials,
-        Kept::Key(_) => {
+        Kept::Key(_) | Kept::Device(_) => {
             return Err(failure("somebody logged in anew at this moment", "run the command again"));
         }
     };
@@ -317,6 +365,7 @@ async fn revoke(login: &Kept) -> Result<(), Error> {
     // Whether plain http would do was decided at login.
     match login {
         Kept::Key(kept) => Keys::at_insecure(&kept.server)?.revoke(&kept.api_key, &kept.id).await,
+        Kept::Device(kept) => pairing::revoke(&kept.server, &kept.device_token, &kept.device_id).await,
         Kept::Tokens(credentials) => {
             let provider = Provider::discover_insecure(&credentials.server).await?;
             // The refresh token takes everything along; without one there is only the access token.

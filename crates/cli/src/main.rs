@@ -39,6 +39,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Demo(options) => demo::run(options).await,
         Command::Serve(options) => serve::run(&global, options).await,
         Command::Login(options) => device::login(options).await,
+        Command::Pair(options) => device::pair(options).await,
         Command::Whoami(options) => device::whoami(options).await,
         Command::Token(options) => device::token(options).await,
         Command::Logout(options) => device::logout(options).await,

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use countersign_client::pairing::{Paired, Pairing};
 use countersign_client::{Door, Error, Login};
 use indicatif::{ProgressBar, ProgressStyle};
 use qrcode::render::unicode;
@@ -12,14 +13,14 @@ use crate::failure::Outcome;
 use crate::output::note;
 
 /// Prints where to go and what to type, on standard error: standard output is for results.
-pub fn invitation<D: Door>(login: &Login<D>) -> Outcome {
+pub fn invitation(uri: &str, code: &str, link: Option<&str>) -> Outcome {
     note("")?;
-    if let Some(picture) = login.link().and_then(qr) {
+    if let Some(picture) = link.and_then(qr) {
         note(picture)?;
         note("")?;
     }
-    note(format!("  Open      {}", login.verification_uri()))?;
-    note(format!("  and enter {}", login.user_code()))?;
+    note(format!("  Open      {uri}"))?;
+    note(format!("  and enter {code}"))?;
     note("")?;
     note("  Approve only if you started this yourself, and the page shows the same code.")?;
     note("")
@@ -65,6 +66,15 @@ async fn poll<D: Door>(login: &mut Login<D>, spinner: &ProgressBar) -> Result<D:
             return Ok(got);
         }
     }
+}
+
+/// Waits for the decision about a pairing.
+pub async fn wait_paired(pairing: &mut Pairing) -> Result<Paired, Error> {
+    let spinner = spinner();
+    spinner.set_message(format!("Waiting for approval, {} left", clock(pairing.time_left())));
+    let outcome = pairing.wait().await;
+    spinner.finish_and_clear();
+    outcome
 }
 
 fn spinner() -> ProgressBar {

@@ -100,6 +100,6 @@ fn network(url: &str, error: reqwest::Error) -> Error {
     Error::Network { url: host(url), why }
 }
 
-fn host(url: &str) -> String {
+pub fn host(url: &str) -> String {
     Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
 }

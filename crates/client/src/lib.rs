@@ -36,6 +36,8 @@ mod error;
 mod http;
 mod keys;
 mod login;
+#[cfg(feature = "pairing")]
+pub mod pairing;
 mod provider;
 mod ring;
 pub mod storage;

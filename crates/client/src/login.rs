@@ -28,13 +28,13 @@ fn slower(interval: Duration, error: &Error) -> Duration {
 
 /// The wait after so many failures in a row: doubled each time up to a minute, then shortened by up to
 /// half, so that devices which lost the server at the same moment do not come back at the same moment.
-fn backed_off(steady: Duration, failures: u32, fraction: f64) -> Duration {
+pub(crate) fn backed_off(steady: Duration, failures: u32, fraction: f64) -> Duration {
     let doubled = (steady * (1 << failures.min(6))).min(LONGEST).max(steady);
     doubled.mul_f64(1.0 - fraction / 2.0).max(steady)
 }
 
 /// Somewhere from 0 to 1. It spreads devices and keeps no secret.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     let random = std::collections::hash_map::RandomState::new().hash_one(0) % 1000;
     f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0
 }

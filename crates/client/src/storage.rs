@@ -55,12 +55,25 @@ pub struct KeptKey {
     pub name: String,
 }
 
+/// The device token of one pairing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptDevice {
+    pub server: String,
+    #[serde(serialize_with = "reveal")]
+    pub device_token: Plain,
+    /// What the device calls itself.
+    pub device_id: String,
+    #[serde(default)]
+    pub name: String,
+}
+
 /// What one login ended in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Kept {
     Tokens(Credentials),
     Key(KeptKey),
+    Device(KeptDevice),
 }
 
 impl Kept {
@@ -69,6 +82,7 @@ impl Kept {
         match self {
             Self::Tokens(credentials) => &credentials.server,
             Self::Key(key) => &key.server,
+            Self::Device(device) => &device.server,
         }
     }
 }

@@ -19,4 +19,5 @@ mod guard;
 mod keys;
 mod maintenance;
 mod oauth2_crate;
+mod pairing;
 mod process;
