@@ -22,7 +22,7 @@ use crate::config;
 use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, table, time};
 
-async fn open(global: &Global, opening: Opening) -> Outcome<App> {
+pub async fn open(global: &Global, opening: Opening) -> Outcome<App> {
     let config = config::load(global, &[])?;
     let listen = config.listen;
     Ok(setup::open(config, opening, listen, Clock::System, Entropy::Os).await?)
@@ -41,7 +41,7 @@ pub async fn migrate(global: &Global) -> Outcome {
     line("The database is up to date.")
 }
 
-fn username(name: &str) -> Outcome<Username> {
+pub fn username(name: &str) -> Outcome<Username> {
     name.parse().map_err(|error| usage(format!("`{name}`: {error}"), "try letters, digits, dots and dashes"))
 }
 

@@ -63,6 +63,12 @@ pub enum Command {
     /// Lists and rotates signing keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Takes devices over from elsewhere
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Writes devices down for elsewhere
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Shows and checks the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -383,6 +389,30 @@ pub enum DeviceCommand {
     },
     /// Disconnects one
     Revoke { id: DeviceId },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// The TOML file of aisopod-gateway's device tokens, which go on working
+    Aisopod {
+        file: PathBuf,
+        /// Whose devices they will be
+        #[arg(long, value_name = "USER")]
+        owner: String,
+        /// Say what would happen, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// The TOML file of aisopod-gateway's device tokens, revoked ones included
+    Aisopod {
+        /// Write to this new file (0600) and not to standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

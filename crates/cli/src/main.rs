@@ -47,6 +47,8 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Client(command) => admin::client(&global, command).await,
         Command::Device(command) => admin::device(&global, command).await,
         Command::Key(command) => admin::key(&global, command).await,
+        Command::Import(command) => maintenance::import(&global, command).await,
+        Command::Export(command) => maintenance::export(&global, command).await,
         Command::Config(command) => config::run(&global, &command),
         Command::Migrate => admin::migrate(&global).await,
         Command::Backup(options) => maintenance::backup(&global, options).await,

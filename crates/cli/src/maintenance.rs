@@ -1,4 +1,4 @@
-//! `backup`, `restore`, `doctor`.
+//! `backup`, `restore`, `doctor`, `import`, `export`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use countersign_client::Provider;
 use countersign_server::config::Config;
+use countersign_server::flow::aisopod::{self, Outcome as Fate};
 use countersign_server::flow::doctor::{self, Finding, Health};
-use countersign_server::store::Location;
 use countersign_server::store::backup::{self, Contents};
+use countersign_server::store::{Location, Opening};
 use serde_json::json;
 
-use crate::args::{BackupOptions, DoctorOptions, Global, RestoreOptions};
+use crate::admin;
+use crate::args::{BackupOptions, DoctorOptions, ExportCommand, Global, ImportCommand, RestoreOptions};
 use crate::config;
 use crate::failure::{Outcome, failure};
-use crate::output::{self, line};
+use crate::output::{self, line, note};
 
 /// The SQLite file, or what to do with a database that has tools of its own.
 fn file<'a>(config: &'a Config, tool: &str) -> Outcome<&'a Path> {
@@ -191,4 +193,55 @@ async fn reached(config: &Config) -> Option<Finding> {
         ),
     };
     Some(Finding { what: "public URL", health, found, mend })
+}
+
+pub async fn import(global: &Global, command: ImportCommand) -> Outcome {
+    let ImportCommand::Aisopod { file, owner, dry_run } = command;
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        failure(format!("cannot read {}: {error}", file.display()), "name the file with the device tokens")
+    })?;
+    let owner = admin::username(&owner)?;
+    let app = admin::open(global, Opening::Existing).await?;
+    let lines = aisopod::import(&app, &text, &owner, dry_run, app.clock.now()).await??;
+    app.store.close().await;
+    let mut skipped = 0;
+    for found in &lines {
+        let fate = match &found.outcome {
+            Fate::Imported if dry_run => "would be imported".to_owned(),
+            Fate::Imported => "imported".to_owned(),
+            Fate::Known => "is here already".to_owned(),
+            Fate::Skipped(why) => {
+                skipped += 1;
+                format!("skipped: {why}")
+            }
+        };
+        line(format!("{}  {fate}", found.device))?;
+    }
+    let count = |fate: &Fate| lines.iter().filter(|found| found.outcome == *fate).count();
+    let word = if dry_run { "would be imported" } else { "imported" };
+    let (new, known) = (count(&Fate::Imported), count(&Fate::Known));
+    line(format!("{new} {word}, {known} known, {skipped} skipped."))
+}
+
+pub async fn export(global: &Global, command: ExportCommand) -> Outcome {
+    let ExportCommand::Aisopod { output } = command;
+    let app = admin::open(global, Opening::Existing).await?;
+    let (text, left_out) = aisopod::export(&app).await?;
+    app.store.close().await;
+    for device in left_out {
+        note(format!("left out: {device} has no argon2id hash; it must be paired anew there"))?;
+    }
+    match output {
+        Some(file) => write_private(&file, text.as_bytes()).map_err(|error| {
+            failure(
+                format!("cannot write {}: {error}", file.display()),
+                "name a file that does not exist yet",
+            )
+        }),
+        None => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            Ok(out.flush()?)
+        }
+    }
 }

@@ -11,6 +11,8 @@ CREATE TABLE node (
     node_id    BYTEA  NOT NULL UNIQUE,
     account_id BYTEA,
     digest     BYTEA  UNIQUE,
+    -- The argon2id hash of an imported token: what it is known by until it is used, and exported with.
+    phc        TEXT,
     name       TEXT   NOT NULL,
     kind       TEXT   NOT NULL,
     version    TEXT   NOT NULL,

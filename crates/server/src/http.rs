@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use countersign_core::grant::Origin;
-use countersign_core::id::RequestId;
+use countersign_core::id::{NodeId, RequestId};
 use countersign_core::secret::Plain;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
@@ -155,6 +155,11 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<String>, Repeated> {
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1).
 pub fn bearer(credentials: &str) -> Option<Plain> {
     credential(credentials, &["bearer"])
+}
+
+/// The device whose imported token is presented.
+pub fn named_device(headers: &HeaderMap) -> Option<NodeId> {
+    headers.get("x-aisopod-device-id")?.to_str().ok()?.parse().ok()
 }
 
 /// What stands behind one of these schemes.

@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "what was tried is worth telling")]
 
+mod aisopod;
 mod cluster;
 mod commands;
 mod crash;

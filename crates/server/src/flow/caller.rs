@@ -2,7 +2,7 @@
 
 use countersign_core::account::{Account, Session, SignIn, Username};
 use countersign_core::audit::Action;
-use countersign_core::id::{AccountId, DeviceId};
+use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::key::{self, Key};
 use countersign_core::node::Node;
 use countersign_core::scope::DEVICES;
@@ -111,15 +111,20 @@ pub async fn is_still_good(app: &App, caller: &Caller, now: Timestamp) -> Answer
     }
 }
 
-/// Whose token or key this is.
-pub async fn by_bearer(app: &App, token: &Plain, now: Timestamp) -> Answer<Result<Caller, Stranger>> {
+/// Whose token or key this is. `device` is the one whose imported token it may be.
+pub async fn by_bearer(
+    app: &App,
+    token: &Plain,
+    device: Option<NodeId>,
+    now: Timestamp,
+) -> Answer<Result<Caller, Stranger>> {
     let text = token.reveal();
     if key::recognise(text) {
         let found = api_keys::authenticate(app, text, now).await?;
         let caller = found.map(|(key, account)| Caller { account, proof: Proof::Key(Box::new(key)) });
         return Ok(caller.ok_or(Stranger::Invalid));
     }
-    if let Some(listed) = pairing::authenticate(app, text, now).await? {
+    if let Some(listed) = pairing::authenticate(app, text, device, now).await? {
         // A node of nobody's has no user that could be shown.
         let owner = match listed.node.owner {
             Some(owner) => accounts::by_id(&app.store, owner).await?,

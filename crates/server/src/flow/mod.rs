@@ -4,6 +4,7 @@
 //! is for what nobody can help; every outcome that a caller must hear stands in its own enum.
 
 pub mod accounts;
+pub mod aisopod;
 pub mod api_keys;
 pub mod ask;
 pub mod caller;

@@ -212,7 +212,9 @@ pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcom
         }
     };
     let token = required(&form, "token")?;
-    let found = tokens::introspect(&app, asker.as_ref(), token, now).await?;
+    let said = form.one("device_id").and_then(|id| id.parse().ok());
+    let device = said.or_else(|| http::named_device(&parts.headers));
+    let found = tokens::introspect(&app, asker.as_ref(), token, device, now).await?;
     Ok(no_store(Json(introspection(&app, found))))
 }
 

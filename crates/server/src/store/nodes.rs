@@ -26,7 +26,7 @@ macro_rules! pair {
         concat!(
             "INSERT INTO node (id, node_id, account_id, digest, name, kind, version, scopes, address, user_agent, paired_at, expires_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (node_id) DO UPDATE SET digest = excluded.digest, name = excluded.name, kind = excluded.kind, \
+             ON CONFLICT (node_id) DO UPDATE SET digest = excluded.digest, phc = NULL, name = excluded.name, kind = excluded.kind, \
              version = excluded.version, scopes = excluded.scopes, address = excluded.address, user_agent = excluded.user_agent, \
              paired_at = excluded.paired_at, expires_at = excluded.expires_at, last_used = NULL, revoked_at = NULL",
             $owner
@@ -42,7 +42,12 @@ statements! {
     ALL = select!("ORDER BY n.paired_at DESC, n.id DESC");
     PAIR_OWN = pair!(" WHERE node.account_id = excluded.account_id");
     PAIR_ANY = pair!("");
-    REPLACE = "UPDATE node SET digest = ?2, last_used = ?3 WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+    IMPORTED = "SELECT phc FROM node WHERE id = ?1 AND phc IS NOT NULL AND digest IS NULL AND revoked_at IS NULL";
+    PHCS = "SELECT id, phc FROM node WHERE phc IS NOT NULL";
+    RECOGNISED = "UPDATE node SET digest = ?2 WHERE id = ?1 AND phc = ?3 AND digest IS NULL AND revoked_at IS NULL";
+    IMPORT = "INSERT INTO node (id, node_id, account_id, phc, name, kind, version, scopes, address, paired_at, last_used, revoked_at) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    REPLACE = "UPDATE node SET digest = ?2, phc = NULL, last_used = ?3 WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
     RENAME = "UPDATE node SET name = ?2 WHERE id = ?1";
     RENAME_OWN = "UPDATE node SET name = ?3 WHERE id = ?1 AND account_id = ?2";
     USED = "UPDATE node SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
@@ -116,6 +121,43 @@ pub fn pair(node: &Node, digest: &Digest) -> Stmt {
             node.from.user_agent.as_deref().into(),
             node.paired_at.into(),
             node.expires_at.into(),
+        ],
+    )
+}
+
+/// The argon2id hash that an imported node is known by, until it was used.
+pub async fn imported(store: &Store, id: DeviceId) -> Result<Option<String>> {
+    store.row(IMPORTED, &[id.into()]).await?.map(|mut row| row.take()).transpose()
+}
+
+/// The argon2id hash of every node that has one.
+pub async fn phcs(store: &Store) -> Result<Vec<(DeviceId, String)>> {
+    let rows = store.rows(PHCS, &[]).await?;
+    rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
+}
+
+/// From now on this node is found by its token's digest; a conflict if its token is another by now.
+pub fn recognised(id: DeviceId, digest: &Digest, phc: &str) -> Stmt {
+    Stmt::one(RECOGNISED, vec![id.into(), digest.into(), phc.into()])
+}
+
+/// A node from elsewhere, with the hash of its token; a conflict if it is here.
+pub fn import(node: &Node, phc: &str) -> Stmt {
+    Stmt::one(
+        IMPORT,
+        vec![
+            node.id.into(),
+            node.facts.node.into(),
+            node.owner.into(),
+            phc.into(),
+            (&node.facts.name).into(),
+            node.facts.kind.name().into(),
+            (&node.facts.version).into(),
+            (&node.scopes).into(),
+            (&node.from.address).into(),
+            node.paired_at.into(),
+            node.last_used.into(),
+            node.revoked_at.into(),
         ],
     )
 }

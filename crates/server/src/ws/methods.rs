@@ -308,7 +308,7 @@ async fn verify(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
     }
     let token = params.text("device_token")?;
     let named = params.optional("device_id")?.map(node_id).transpose()?;
-    let found = pairing::authenticate(&socket.app, token, now).await?;
+    let found = pairing::authenticate(&socket.app, token, named, now).await?;
     let found = found.filter(|listed| named.is_none_or(|id| id == listed.node.facts.node));
     Ok(match found {
         Some(listed) => json!({ "ok": true, "device": paired(&socket.app, &listed, now) }),

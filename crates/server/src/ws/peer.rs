@@ -31,7 +31,8 @@ pub async fn recognise(app: &App, headers: &HeaderMap, now: Timestamp) -> Answer
     let Some(credentials) = credentials else { return Ok(Some(Peer::Nobody)) };
     let Some(token) = http::credential(&credentials, &["bearer", "devicetoken"]) else { return Ok(None) };
     let digest = Digest::of(token.reveal());
-    if let Some(listed) = pairing::authenticate(app, token.reveal(), now).await? {
+    if let Some(listed) = pairing::authenticate(app, token.reveal(), http::named_device(headers), now).await?
+    {
         return Ok(Some(Peer::Node(Box::new(listed.node), digest)));
     }
     if let Some(gateway) =
@@ -39,7 +40,7 @@ pub async fn recognise(app: &App, headers: &HeaderMap, now: Timestamp) -> Answer
     {
         return Ok(Some(Peer::Gateway { scopes: gateway.scopes.clone() }));
     }
-    let caller = caller::by_bearer(app, &token, now).await?;
+    let caller = caller::by_bearer(app, &token, None, now).await?;
     // An API key is no person, and no node either.
     Ok(caller
         .ok()
