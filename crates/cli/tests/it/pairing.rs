@@ -41,6 +41,10 @@ async fn a_machine_pairs_also_when_the_server_goes_away_meanwhile() {
     assert_eq!(json(&run(&["whoami", "--json"]))["credential"]["type"], "device_token");
     let token = stdout(&run(&["token"]));
     assert!(token.starts_with("cs_dt_"));
+    // What was answered outlives the server.
+    server.kill();
+    let server = Server::start_on(folder.path(), &["--listen", &address]);
+    assert!(stdout(&run(&["whoami"])).starts_with("alice"));
     let listed =
         json(&crate::process::run(folder.path(), &["--data-dir", "data", "device", "list", "--json"]));
     assert_eq!((&listed[0]["door"], &listed[0]["name"]), (&"socket".into(), &"Build machine".into()));
