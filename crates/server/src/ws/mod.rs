@@ -203,7 +203,10 @@ impl Socket {
         self.app.metrics.frame();
         let (items, batch) = match parse(text) {
             Ok(parsed) => parsed,
-            Err(error) => return Some(answered(&Value::Null, Err(error)).to_string()),
+            Err(error) => {
+                let error = bucket.take().map_or_else(RpcError::RateLimited, |()| error);
+                return Some(answered(&Value::Null, Err(error)).to_string());
+            }
         };
         let mut answers = Vec::new();
         for item in items {
@@ -216,7 +219,10 @@ impl Socket {
                     // Nobody answers a notification, whatever came of it.
                     answers.extend(call.id.map(|id| answered(&id, outcome)));
                 }
-                Err((id, error)) => answers.push(answered(&id, Err(error))),
+                Err((id, error)) => {
+                    let error = bucket.take().map_or_else(RpcError::RateLimited, |()| error);
+                    answers.push(answered(&id, Err(error)));
+                }
             }
         }
         match (answers.is_empty(), batch) {

@@ -42,6 +42,9 @@ impl<T: Into<Fault>> From<T> for RpcError {
     }
 }
 
+/// Calls of one batch: each is answered, so a frame must not ask for a hundred times its size.
+const BATCH: std::ops::RangeInclusive<usize> = 1..=100;
+
 /// What this server speaks.
 pub const VERSION: (u32, u32) = (1, 0);
 
@@ -101,7 +104,7 @@ pub fn notification(method: &str, params: &Value) -> String {
 /// The calls of one frame, and whether it was a batch.
 pub fn parse(text: &str) -> Result<(Vec<Item>, bool), RpcError> {
     match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(items)) if items.is_empty() => Err(RpcError::InvalidRequest),
+        Ok(Value::Array(items)) if !BATCH.contains(&items.len()) => Err(RpcError::InvalidRequest),
         Ok(Value::Array(items)) => Ok((items.into_iter().map(call).collect(), true)),
         Ok(one) => Ok((vec![call(one)], false)),
         Err(_) => Err(RpcError::Parse),
@@ -151,6 +154,8 @@ mod tests {
         };
         assert_eq!(kinds("{"), ["-32700"]);
         assert_eq!(kinds("[]"), ["-32600"]);
+        assert_eq!(kinds(&format!("[{}1]", "1,".repeat(100))), ["-32600"]);
+        assert_eq!(kinds(&format!("[{}1]", "1,".repeat(99))).len(), 100);
         assert_eq!(kinds("7"), ["-32600 null"]);
         assert_eq!(kinds(r#"{"method":"a","id":1}"#), ["-32600 1"]);
         assert_eq!(kinds(r#"{"jsonrpc":"2.0","id":{}}"#), ["-32600 null"]);
