@@ -11,6 +11,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use url::Url;
 
@@ -23,8 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A notification may be lost with a connection, so it is asked now and then, too.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
 const STEADY: Duration = Duration::from_secs(1);
-/// What the server answers where a pairing does not go on.
+/// A server that says more before its answer, and more at once, is none.
+const TOLD: usize = 16;
+const LINK_CHARS: usize = 2_000;
+const MESSAGE_BYTES: usize = 256 * 1024;
+/// What the server answers where a pairing does not go on, and where it cannot say for the moment.
 const PAIRING_REFUSED: i64 = -32003;
+const UNAVAILABLE: i64 = -32603;
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(3);
 
 /// What a node says of itself.
 #[derive(Clone, Debug)]
@@ -96,6 +103,13 @@ impl Pairing {
             "device_id": device.id,
         });
         let asked: Asked = read(server, socket.call("node.pair.request", &params).await?)?;
+        let page = Url::parse(&asked.verification_uri).ok();
+        if page.is_none_or(|page| !matches!(page.scheme(), "http" | "https"))
+            || asked.verification_uri.len() > LINK_CHARS
+        {
+            let why = "its verification_uri is no web address".to_owned();
+            return Err(Error::Protocol { url: host(server), why });
+        }
         let lifetime = i64::try_from(asked.expires_in).unwrap_or(i64::MAX);
         Ok(Self {
             server: server.trim_end_matches('/').to_owned(),
@@ -156,11 +170,11 @@ impl Pairing {
                 continue;
             };
             self.failures = 0;
-            match answer {
+            let pause = match answer {
                 Ok(result) => return read(&self.server, Ok(result)),
                 Err(error) => waiting(&self.server, &error)?,
-            }
-            match socket.news(&self.device.id, ASK_AGAIN.min(left)).await {
+            };
+            match socket.news(&self.device.id, pause.min(left)).await {
                 Ok(News::Decided | News::Nothing) => {}
                 Ok(News::Rejected) => return Err(Error::Denied),
                 Ok(News::Expired) => return Err(Error::Expired),
@@ -196,10 +210,13 @@ struct Refusal {
 
 type Answer = Result<Value, Refusal>;
 
-/// Whether a refused confirm means that somebody has yet to decide.
-fn waiting(server: &str, refusal: &Refusal) -> Result<(), Error> {
+/// How long to wait for news after a confirm that was refused, if it is worth it.
+fn waiting(server: &str, refusal: &Refusal) -> Result<Duration, Error> {
+    let limited = refusal.data.get("retry_after").and_then(Value::as_u64);
     match (refusal.code, refusal.data.get("status").and_then(Value::as_str)) {
-        (PAIRING_REFUSED, Some("pending")) => Ok(()),
+        (PAIRING_REFUSED, Some("pending")) => Ok(ASK_AGAIN),
+        (UNAVAILABLE, _) => Ok(UNAVAILABLE_PAUSE),
+        _ if let Some(wait) = limited => Ok(Duration::from_secs(wait)),
         (PAIRING_REFUSED, Some("rejected")) => Err(Error::Denied),
         (PAIRING_REFUSED, _) if refusal.message.contains("xpired") => Err(Error::Expired),
         _ => Err(refused(server, refusal)),
@@ -259,8 +276,11 @@ impl Socket {
             value.set_sensitive(true);
             request.headers_mut().insert("authorization", value);
         }
+        let bounds = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_BYTES))
+            .max_frame_size(Some(MESSAGE_BYTES));
         let connecting =
-            tokio_tungstenite::connect_async_tls_with_config(request, None, true, connector(server)?);
+            tokio_tungstenite::connect_async_tls_with_config(request, Some(bounds), true, connector(server)?);
         let connected = tokio::time::timeout(PATIENCE, connecting).await;
         let connected = connected.map_err(|_| network("no answer in time".to_owned()))?;
         match connected {
@@ -309,7 +329,9 @@ impl Socket {
             loop {
                 let mut frame = self.frame().await?;
                 if frame.get("id").and_then(Value::as_u64) != Some(id) {
-                    self.told.push(frame);
+                    if self.told.len() < TOLD {
+                        self.told.push(frame);
+                    }
                     continue;
                 }
                 return Ok(match frame.get_mut("error").map(Value::take) {

@@ -33,6 +33,7 @@ actions! {
     SignedOut = "sign_in.ended",
     CodeWrong = "code.wrong",
     PairingRequested = "pairing.requested",
+    NodeImported = "node.imported",
     NodeRefreshed = "node.refreshed",
     NodeRenamed = "node.renamed",
     NodeRevoked = "node.revoked",

@@ -11,7 +11,8 @@ CREATE TABLE node (
     node_id    BYTEA  NOT NULL UNIQUE,
     account_id BYTEA,
     digest     BYTEA  UNIQUE,
-    -- The argon2id hash of an imported token: what it is known by until it is used, and exported with.
+    -- The argon2id hash of the token, if there is one: what an imported token is known by until it is
+    -- used, and what every one is exported with.
     phc        TEXT,
     name       TEXT   NOT NULL,
     kind       TEXT   NOT NULL,
@@ -25,3 +26,5 @@ CREATE TABLE node (
     revoked_at BIGINT
 );
 CREATE INDEX node_account ON node (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX node_expiry ON node (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX node_revoked ON node (revoked_at) WHERE revoked_at IS NOT NULL;

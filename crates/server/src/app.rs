@@ -36,6 +36,8 @@ pub struct App {
     pub codes_per_address: PerMinute,
     pub codes_per_client: PerMinute,
     pub pairing_codes_per_address: PerMinute,
+    pub upgrades_per_address: PerMinute,
+    pub imported_tokens_per_address: PerMinute,
     pub hub: Arc<Hub>,
 }
 
@@ -131,6 +133,11 @@ impl App {
             clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),
             pairing_codes_per_address: PerMinute::new(config.limits.pairing_codes_per_address, clock.clone()),
+            upgrades_per_address: PerMinute::new(config.limits.upgrades_per_address, clock.clone()),
+            imported_tokens_per_address: PerMinute::new(
+                config.limits.imported_tokens_per_address,
+                clock.clone(),
+            ),
             hub,
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
             config,

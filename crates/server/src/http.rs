@@ -11,11 +11,12 @@ use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use countersign_core::grant::Origin;
-use countersign_core::id::{NodeId, RequestId};
+use countersign_core::id::RequestId;
 use countersign_core::secret::Plain;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 
+use crate::flow::nodes::Named;
 use crate::origin;
 
 /// Bodies beyond this are refused with 413.
@@ -158,8 +159,9 @@ pub fn bearer(credentials: &str) -> Option<Plain> {
 }
 
 /// The device whose imported token is presented.
-pub fn named_device(headers: &HeaderMap) -> Option<NodeId> {
-    headers.get("x-aisopod-device-id")?.to_str().ok()?.parse().ok()
+pub fn named_device(parts: &Parts) -> Option<Named> {
+    let node = parts.headers.get("x-aisopod-device-id")?.to_str().ok()?.parse().ok()?;
+    Some(Named { node, address: address(parts) })
 }
 
 /// What stands behind one of these schemes.

@@ -2,7 +2,7 @@
 //! nodes; what only guards capacity counts in memory.
 
 use std::collections::hash_map::RandomState;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -61,9 +61,11 @@ pub async fn count(
     Ok(Err(CROWDED))
 }
 
-/// Whether the attempts of this window are used up.
-pub async fn is_full(store: &Store, bucket: &Digest, rule: Rule) -> Result<bool> {
-    Ok(attempts::read(store, bucket).await?.is_some_and(|tally| tally.count >= rule.attempts))
+/// How long to wait before the next attempt, if they are used up. Nothing is counted.
+pub async fn wait(store: &Store, rule: Option<(Digest, Rule)>, now: Timestamp) -> Result<Option<Duration>> {
+    let Some((bucket, rule)) = rule else { return Ok(None) };
+    let tally = attempts::read(store, &bucket).await?;
+    Ok(rule.attempt(tally, now).err())
 }
 
 /// The attempt was right: it does not count. Its neighbours do.
@@ -85,15 +87,17 @@ pub async fn give_back(store: &Store, counted: Counted) -> Result<()> {
     Ok(())
 }
 
-/// One name for all addresses that one subscriber can easily have (IPv6: a /64).
-pub fn address_key(address: IpAddr) -> String {
+/// One address for all that one subscriber can easily have (IPv6: a /64).
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
+}
+
+/// The subscriber's name where it is counted.
+pub fn address_key(address: IpAddr) -> String {
+    subscriber(address).to_string()
 }
 
 type Keyed = RateLimiter<String, DashMapStateStore<String, RandomState>, Clock, NoOpMiddleware<Duration>>;

@@ -59,9 +59,26 @@ impl Hasher {
     }
 }
 
+impl Hasher {
+    /// [`hash`], with the same workers.
+    pub async fn hash(&self, password: Plain, entropy: &Entropy) -> Result<String, PasswordError> {
+        let _place = self.queue.clone().try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let worker = self.workers.clone().acquire_owned().await.map_err(|_| PasswordError::Failed)?;
+        let random = entropy.bytes()?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _worker = worker;
+            salted(password.reveal().as_bytes(), &random)
+        });
+        hashed.await.map_err(|_| PasswordError::Failed)?
+    }
+}
+
 /// A PHC string with a fresh salt.
 pub fn hash(password: &[u8], entropy: &Entropy) -> Result<String, PasswordError> {
-    let random = entropy.bytes()?;
+    salted(password, &entropy.bytes()?)
+}
+
+fn salted(password: &[u8], random: &[u8]) -> Result<String, PasswordError> {
     let salt = random.get(..16).ok_or(PasswordError::Failed)?;
     let hash =
         Argon2::default().hash_password_with_salt(password, salt).map_err(|_| PasswordError::Failed)?;

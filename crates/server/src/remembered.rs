@@ -177,7 +177,7 @@ impl Pending {
                 grants.round += 1;
                 grants.certain_from = grants.round;
             }
-            Event::Keys | Event::Pairing(_) | Event::Node(..) => {}
+            Event::Keys | Event::Pairing(_) | Event::Node(..) | Event::Removed(..) | Event::NodesOf(_) => {}
         }
     }
 
@@ -241,7 +241,12 @@ impl Clients {
                 known.round += 1;
                 known.by_id.clear();
             }
-            Event::Grant(_) | Event::Keys | Event::Pairing(_) | Event::Node(..) => {}
+            Event::Grant(_)
+            | Event::Keys
+            | Event::Pairing(_)
+            | Event::Node(..)
+            | Event::Removed(..)
+            | Event::NodesOf(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App};
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys};
+use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys, nodes};
 use crate::telemetry::GrantEvent;
 
 /// A question that nobody ever looked at tells nobody anything: this long after it ran out it goes,
@@ -57,6 +57,8 @@ fn forget(app: &App, now: Timestamp) {
     app.codes_per_address.sweep();
     app.codes_per_client.sweep();
     app.pairing_codes_per_address.sweep();
+    app.upgrades_per_address.sweep();
+    app.imported_tokens_per_address.sweep();
 }
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.
@@ -67,7 +69,10 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
     let [unopened, grants] = grants::sweep(now - UNOPENED, now - retention.grants, batch);
     let [refresh, access, revoked, ended] = families::sweep(now, now - retention.tokens, batch);
     let [expired_keys, revoked_keys] = api_keys::sweep(now - retention.tokens, batch);
+    let [expired_nodes, revoked_nodes] = nodes::sweep(now - retention.tokens, batch);
     let due = [
+        expired_nodes,
+        revoked_nodes,
         unopened,
         grants,
         accounts::sweep_sessions(now, batch),
@@ -133,7 +138,11 @@ async fn mark(app: &App, due: Vec<(GrantId, Door)>, now: Timestamp) -> Answer<Ve
     // Somebody else marked one of them: then one by one.
     let mut marked = Vec::new();
     for (id, door) in due {
-        if app.store.commit(vec![grants::mark_expired(id, now)]).await?.is_done() {
+        let mut one = vec![grants::mark_expired(id, now)];
+        if door == Door::Socket {
+            one.push(Stmt::tell(Event::Grant(id)));
+        }
+        if app.store.commit(one).await?.is_done() {
             marked.push((id, door));
         }
     }

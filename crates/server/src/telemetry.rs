@@ -41,6 +41,44 @@ impl EncodeLabelValue for GrantEvent {
     }
 }
 
+/// Why a node was not paired, besides a person's no and a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PairingRefusal {
+    /// Another address asks for the same device.
+    Elsewhere,
+    /// No code is free.
+    Exhausted,
+    UnknownCode,
+    ExpiredCode,
+    WrongDevice,
+    /// Too many wrong devices for one code.
+    Ended,
+    /// The device is somebody else's.
+    Foreign,
+    Rejected,
+}
+
+impl EncodeLabelValue for PairingRefusal {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Elsewhere => "elsewhere",
+            Self::Exhausted => "exhausted",
+            Self::UnknownCode => "unknown_code",
+            Self::ExpiredCode => "expired_code",
+            Self::WrongDevice => "wrong_device",
+            Self::Ended => "ended",
+            Self::Foreign => "foreign",
+            Self::Rejected => "rejected",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: PairingRefusal,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct GrantLabels {
     door: &'static str,
@@ -67,6 +105,7 @@ pub struct Metrics {
     grants: Family<GrantLabels, Counter>,
     approval_time: Histogram,
     refused: Family<LimitLabels, Counter>,
+    pairings_refused: Family<ReasonLabels, Counter>,
     swept: Counter,
     sockets: Gauge,
     frames: Counter,
@@ -84,6 +123,7 @@ impl Default for Metrics {
             grants: Family::default(),
             approval_time: Histogram::new(approval),
             refused: Family::default(),
+            pairings_refused: Family::default(),
             swept: Counter::default(),
             sockets: Gauge::default(),
             frames: Counter::default(),
@@ -106,6 +146,8 @@ impl Metrics {
         registry.register("grants", "Grants by door and by what became of them", self.grants.clone());
         registry.register("approval_seconds", "Time from ask to approval", self.approval_time.clone());
         registry.register("refused_by_limit", "Requests that a limit refused", self.refused.clone());
+        let help = "Pairings that were refused, by reason";
+        registry.register("pairings_refused", help, self.pairings_refused.clone());
         registry.register("swept_rows", "Rows that retention deleted", self.swept.clone());
         registry.register("sockets_open", "Sockets that are open on this node", self.sockets.clone());
         registry.register("socket_frames", "Frames that sockets sent", self.frames.clone());
@@ -142,6 +184,10 @@ impl Metrics {
 
     pub fn refused(&self, limit: &'static str) {
         self.refused.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    pub fn pairing_refused(&self, reason: PairingRefusal) {
+        self.pairings_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub fn swept(&self, rows: u64) {

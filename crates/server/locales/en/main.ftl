@@ -30,6 +30,7 @@ confirm-pair-lead = “{ $device }” wants to be paired with your account, { $n
 confirm-pair-device = Device
 confirm-pair-version = Version
 confirm-pair-id = Device id
+confirm-pair-replaces = It takes the place of your device “{ $device }”, paired { $day }, which will be cut off.
 foreign-title = Not yours to pair
 foreign-text = This device belongs to another account. It must be removed there first. Nothing was changed.
 scope-operator-read = receive what you send to it, and see what you may see there

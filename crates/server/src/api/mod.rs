@@ -60,12 +60,12 @@ async fn anybody(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, Api
     if let Some(credentials) = http::authorization(&parts.headers).map_err(repeated)? {
         let token = http::bearer(&credentials)
             .ok_or(ApiError::Unauthorized("send the credential as `Authorization: Bearer …`"))?;
-        return caller::by_bearer(app, &token, http::named_device(&parts.headers), now).await?.map_err(
-            |stranger| match stranger {
+        return caller::by_bearer(app, &token, http::named_device(parts), now).await?.map_err(|stranger| {
+            match stranger {
                 Stranger::Invalid => ApiError::Unauthorized("the credential is expired, revoked or unknown"),
                 Stranger::Unreachable => ApiError::Unreachable,
-            },
-        );
+            }
+        });
     }
     let (cookie, token) = (cookie::read(app, &parts.headers), parts.headers.get(CSRF_HEADER));
     let (Some(cookie), Some(token)) = (cookie, token) else {

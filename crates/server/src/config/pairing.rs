@@ -18,6 +18,11 @@ pub struct Pairing {
     /// None: until they are revoked.
     pub token_ttl: Option<Duration>,
     pub gateway_tokens: Vec<GatewayToken>,
+    /// Whether an argon2id hash is kept of every token, to export it with.
+    pub argon2id: bool,
+    pub allowed_origins: Vec<String>,
+    pub ping_interval: Duration,
+    pub pong_timeout: Duration,
 }
 
 /// A token of the operator's, for sockets that are no node.
@@ -75,6 +80,20 @@ impl Pairing {
             ),
             token_ttl: token_ttl.then(|| read.span("pairing.token_ttl", SECOND..=CENTURY)),
             gateway_tokens,
+            argon2id: read.named(
+                "pairing.token_hash",
+                |name| match name {
+                    "sha256" => Some(false),
+                    "argon2id" => Some(true),
+                    _ => None,
+                },
+                &["sha256", "argon2id"],
+            ),
+            allowed_origins: read.origins("pairing.allowed_origins"),
+            ping_interval: read
+                .span("pairing.ping_interval", Duration::from_millis(1)..=Duration::from_hours(1)),
+            pong_timeout: read
+                .span("pairing.pong_timeout", Duration::from_millis(1)..=Duration::from_hours(1)),
         }
     }
 }

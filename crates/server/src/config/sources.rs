@@ -359,15 +359,33 @@ impl Reader<'_> {
         tables
     }
 
-    pub fn networks(&mut self, key: &str) -> Vec<IpNet> {
-        let items = match self.sources.set.get(key) {
+    fn texts(&mut self, key: &str, example: &str) -> Vec<String> {
+        match self.sources.set.get(key) {
             Some((Value::Many(items), _)) => items.clone(),
             Some((Value::One(_), _)) => {
-                self.problem(key, "expected a list, such as [\"10.0.0.0/8\"]");
+                self.problem(key, &format!("expected a list, such as [\"{example}\"]"));
                 Vec::new()
             }
             None => Vec::new(),
-        };
+        }
+    }
+
+    /// Origins of web pages (RFC 6454 §6.2), or of programs that have some of their own.
+    pub fn origins(&mut self, key: &str) -> Vec<String> {
+        let items = self.texts(key, "https://app.example.com");
+        for item in &items {
+            let fits = item.split_once("://").is_some_and(|(scheme, host)| {
+                !scheme.is_empty() && !host.contains('/') && !item.contains(char::is_whitespace)
+            });
+            if !fits && item != "null" {
+                self.problem(key, &format!("`{item}` is no origin, such as https://app.example.com"));
+            }
+        }
+        items
+    }
+
+    pub fn networks(&mut self, key: &str) -> Vec<IpNet> {
+        let items = self.texts(key, "10.0.0.0/8");
         let mut networks = Vec::new();
         for item in items {
             let network =

@@ -93,7 +93,7 @@ pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Resul
             families::end_of_account(account.id, now),
             api_keys::revoke_of_account(account.id, now),
             nodes::revoke_of_account(account.id, now),
-            Stmt::tell(Event::Missed),
+            Stmt::tell(Event::NodesOf(account.id)),
             grants::revoke_of_account(account.id, now),
         ]
     };
@@ -117,7 +117,7 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
             families::remove_of_account(account.id),
             api_keys::remove_of_account(account.id),
             nodes::remove_of_account(account.id),
-            Stmt::tell(Event::Missed),
+            Stmt::tell(Event::NodesOf(account.id)),
             grants::revoke_of_account(account.id, now),
         ]
     };

@@ -2,7 +2,9 @@
 //! hashes stand for tokens. Those go on working; the tokens themselves nobody has.
 
 use argon2::password_hash::phc::PasswordHash;
+use argon2::{Params, Version};
 use countersign_core::account::Username;
+use countersign_core::audit::Action;
 use countersign_core::grant::Origin;
 use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::{Node, NodeFacts, NodeKind};
@@ -12,7 +14,7 @@ use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App, rfc3339};
-use crate::store::{accounts, nodes};
+use crate::store::{Stmt, accounts, audit, nodes};
 
 /// One device as it stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,10 @@ struct Entry {
     #[serde(default)]
     revoked: bool,
 }
+
+/// What checking a token may cost at most: KiB, and passes over them.
+const MEMORY: u32 = 1024 * 1024;
+const PASSES: u32 = 16;
 
 /// What became of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +84,7 @@ pub async fn import(
             Ok((node, phc)) => {
                 if nodes::by_node(&app.store, node.facts.node).await?.is_some() {
                     Outcome::Known
-                } else if dry_run || app.store.commit(vec![nodes::import(&node, &phc)]).await?.is_done() {
+                } else if dry_run || app.store.commit(batch(app, &node, &phc, now)?).await?.is_done() {
                     Outcome::Imported
                 } else {
                     Outcome::Known
@@ -88,6 +94,13 @@ pub async fn import(
         lines.push(Line { device, outcome });
     }
     Ok(Ok(lines))
+}
+
+fn batch(app: &App, node: &Node, phc: &str, now: Timestamp) -> Answer<Vec<Stmt>> {
+    let mut event = app.event(now, Action::NodeImported)?;
+    event.account = node.owner;
+    event.device = Some(node.id);
+    Ok(vec![nodes::import(node, phc), audit::insert(event)])
 }
 
 type Read = Result<(Node, String), String>;
@@ -112,6 +125,14 @@ fn node(id: DeviceId, device: &str, entry: Entry, owner: AccountId, now: Timesta
     let hash = PasswordHash::new(&entry.token_hash).map_err(|_| "token_hash is no PHC string".to_owned())?;
     if hash.algorithm.as_str() != "argon2id" {
         return Err("token_hash is not of argon2id".to_owned());
+    }
+    let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+    let params = Params::try_from(&hash).map_err(|error| error.to_string());
+    if hash.hash.is_none() || version.is_err() || params.is_err() {
+        return Err("token_hash has parameters that nothing can be checked with".to_owned());
+    }
+    if params.is_ok_and(|params| params.m_cost() > MEMORY || params.t_cost() > PASSES) {
+        return Err("token_hash takes more memory or time than a sign-in may".to_owned());
     }
     let scopes = entry.scopes.iter().map(|scope| match scope.strip_prefix("operator_") {
         // The snake case of the file's own enumeration.

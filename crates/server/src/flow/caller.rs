@@ -2,7 +2,7 @@
 
 use countersign_core::account::{Account, Session, SignIn, Username};
 use countersign_core::audit::Action;
-use countersign_core::id::{AccountId, DeviceId, NodeId};
+use countersign_core::id::{AccountId, DeviceId};
 use countersign_core::key::{self, Key};
 use countersign_core::node::Node;
 use countersign_core::scope::DEVICES;
@@ -11,7 +11,7 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::tokens::{self, Access};
-use crate::flow::{api_keys, login, pairing};
+use crate::flow::{api_keys, login, nodes};
 use crate::issuers::{Unverified, Vouched};
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
@@ -115,7 +115,7 @@ pub async fn is_still_good(app: &App, caller: &Caller, now: Timestamp) -> Answer
 pub async fn by_bearer(
     app: &App,
     token: &Plain,
-    device: Option<NodeId>,
+    device: Option<nodes::Named>,
     now: Timestamp,
 ) -> Answer<Result<Caller, Stranger>> {
     let text = token.reveal();
@@ -124,7 +124,7 @@ pub async fn by_bearer(
         let caller = found.map(|(key, account)| Caller { account, proof: Proof::Key(Box::new(key)) });
         return Ok(caller.ok_or(Stranger::Invalid));
     }
-    if let Some(listed) = pairing::authenticate(app, text, device, now).await? {
+    if let Some(listed) = nodes::authenticate(app, text, device, now).await? {
         // A node of nobody's has no user that could be shown.
         let owner = match listed.node.owner {
             Some(owner) => accounts::by_id(&app.store, owner).await?,

@@ -10,6 +10,7 @@ use countersign_core::client::Client;
 use countersign_core::code::UserCode;
 use countersign_core::grant::{Approval, Ask, Grant, Origin, Refusal, State, Way};
 use countersign_core::id::GrantId;
+use countersign_core::node::Node;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
@@ -26,6 +27,8 @@ use crate::telemetry::GrantEvent;
 pub struct Found {
     pub grant: Box<Grant>,
     pub client: Option<Arc<Client>>,
+    /// The paired node whose place it would take.
+    pub replaces: Option<Box<Node>>,
 }
 
 /// Which codes are taken where.
@@ -129,7 +132,13 @@ async fn with_client(app: &App, grant: Grant) -> Answer<Option<Found>> {
         },
         None => None,
     };
-    Ok(Some(Found { grant: Box::new(grant), client }))
+    let replaces = match &grant.ask {
+        Ask::Pairing(ask) => {
+            nodes::by_node(&app.store, ask.facts.node).await?.map(|listed| Box::new(listed.node))
+        }
+        Ask::Tokens(_) | Ask::Key(_) => None,
+    };
+    Ok(Some(Found { grant: Box::new(grant), client, replaces }))
 }
 
 /// The grant behind a page that was opened before.
@@ -170,7 +179,7 @@ pub async fn decide(
     let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
     let (by, door) = (caller.account.id, grant.ask.door());
     if let (Decision::Approve, Ask::Pairing(ask)) = (decision, &grant.ask)
-        && !pairing::may_pair(app, ask.facts.node, Some(by)).await?
+        && !pairing::may_pair(app, ask.facts.node, by).await?
     {
         return Ok(Decided::Foreign);
     }

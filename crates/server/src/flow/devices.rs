@@ -193,7 +193,7 @@ pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Ti
         families::end_of_account(account.id, now),
         api_keys::revoke_of_account(account.id, now),
         nodes::revoke_of_account(account.id, now),
-        Stmt::tell(News::Missed),
+        Stmt::tell(News::NodesOf(account.id)),
         grants::revoke_of_account(account.id, now),
         audit::insert(event),
     ];

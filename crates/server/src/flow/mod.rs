@@ -15,6 +15,7 @@ pub mod devices;
 pub mod doctor;
 pub mod keys;
 pub mod login;
+pub mod nodes;
 pub mod pairing;
 pub mod reverse;
 pub mod setup;

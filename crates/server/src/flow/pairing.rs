@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign_core::account::{Account, SignIn};
-use countersign_core::audit::{Action, Event as AuditEvent};
+use countersign_core::account::SignIn;
+use countersign_core::audit::Action;
 use countersign_core::code::{UserCode, draw_pairing};
 use countersign_core::grant::{Approval, Ask, Grant, Origin, PairingAsk, State};
 use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
@@ -16,11 +16,11 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::ask::DRAWS;
+use crate::hub::SocketId;
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
-pub use crate::store::nodes::Listed;
 use crate::store::{Stmt, audit, grants, nodes};
-use crate::telemetry::GrantEvent;
+use crate::telemetry::{GrantEvent, PairingRefusal};
 
 /// Confirms with a wrong device id that a code outlives.
 const WRONG_IDS: u32 = 5;
@@ -29,7 +29,6 @@ const LISTED: u32 = 200;
 
 #[derive(Debug)]
 pub struct Requested {
-    pub grant: GrantId,
     pub code: Plain,
     pub expires_at: Timestamp,
     pub expires_in: Duration,
@@ -45,13 +44,13 @@ pub enum Requesting {
     Exhausted,
 }
 
-/// Step 1. `own` is what the same socket asked for last.
+/// Step 1. The socket hears what becomes of it.
 pub async fn request(
     app: &App,
     facts: NodeFacts,
     from: Origin,
     address: IpAddr,
-    own: Option<GrantId>,
+    socket: SocketId,
     now: Timestamp,
 ) -> Answer<Requesting> {
     if app.config.limits.enabled
@@ -60,16 +59,18 @@ pub async fn request(
         app.metrics.refused("pairing_codes_per_address");
         return Ok(Requesting::TooMany(wait));
     }
-    // Nobody can end another's pairing by asking in its name.
-    if let Some(older) = grants::by_node(&app.store, facts.node).await? {
-        let lives = !older.is_expired(now) && !matches!(older.state, State::Denied { .. });
-        if lives && own != Some(older.id) && older.from.address != from.address {
-            return Ok(Requesting::Elsewhere);
-        }
-    }
     let expires_in = app.config.pairing.code_ttl;
     let scopes = Scopes::one(READ);
     for _ in 0..DRAWS {
+        // Nobody can end another's pairing by asking in its name.
+        let older = grants::by_node(&app.store, facts.node).await?;
+        if let Some(older) = &older {
+            let lives = !older.is_expired(now) && !matches!(older.state, State::Denied { .. });
+            let own = older.from.address == from.address || app.hub.waits_for(socket, older.id);
+            if lives && !own {
+                return Ok(Requesting::Elsewhere);
+            }
+        }
         let Some(code) = draw_pairing(&app.entropy.bytes_64()?) else { continue };
         let grant = Grant {
             id: GrantId::new(now, app.entropy.id()?),
@@ -86,37 +87,56 @@ pub async fn request(
         let mut event = app.event(now, Action::PairingRequested)?;
         event.grant = Some(grant.id);
         event.address = Some(from.address.clone());
-        let batch = vec![
-            grants::end_of_node(facts.node, now),
+        // If yet another was asked for meanwhile, the node has two, which is a conflict.
+        let mut batch = Vec::new();
+        if let Some(older) = &older {
+            batch.extend([grants::end_pairing(older.id, now), Stmt::tell(Event::Grant(older.id))]);
+        }
+        batch.extend([
             grants::insert(&grant, &unused, &app.vault.code(&code))?,
             audit::insert(event),
             Stmt::tell(Event::Pairing(grant.id)),
-        ];
+        ]);
+        // Before the commit: it may be decided the moment that it can be seen.
+        app.hub.wait_for(socket, grant.id);
         if app.store.commit(batch).await?.is_done() {
             app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
             return Ok(Requesting::Requested(Requested {
-                grant: grant.id,
                 code: Plain::new(code.as_str().to_owned()),
                 expires_at: grant.expires_at,
                 expires_in,
             }));
         }
+        app.hub.forget(socket, grant.id);
     }
     Ok(Requesting::Exhausted)
 }
 
-/// Who decides about pairings: a person, or in nobody's name an operator's token, or the node itself
-/// where the configuration says that it may.
+/// By what right somebody approves over a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// Any device. One that is somebody's stays theirs.
+    Operator,
+    /// The node itself, where the configuration says that it may: only what is nobody's.
+    Itself,
+}
+
+/// Who decides about pairings over a socket.
 #[derive(Clone, Debug)]
 pub struct Approver {
+    pub authority: Authority,
+    /// The person, if it is one.
     pub account: Option<AccountId>,
     pub sign_in: SignIn,
     pub guards: Vec<Stmt>,
+    /// For the audit trail, where it is no person.
+    pub role: Option<String>,
 }
 
 impl Approver {
-    pub const fn nobody(now: Timestamp) -> Self {
-        Self { account: None, sign_in: SignIn { at: now, amr: Vec::new() }, guards: Vec::new() }
+    pub const fn nobody(authority: Authority, role: Option<String>, now: Timestamp) -> Self {
+        let sign_in = SignIn { at: now, amr: Vec::new() };
+        Self { authority, account: None, sign_in, guards: Vec::new(), role }
     }
 }
 
@@ -132,50 +152,123 @@ pub enum Confirmed {
     Invalid,
     Expired,
     Mismatch,
-    Waiting(Duration),
+    Waiting {
+        grant: GrantId,
+        interval: Duration,
+    },
     Rejected,
     /// The device is somebody else's.
     Foreign,
+    /// Too many wrong ones.
+    TooMany(Duration),
 }
 
-/// Step 5. `approver` is whoever may approve by the same call.
-pub async fn confirm(
-    app: &App,
-    typed: &str,
-    node: NodeId,
-    approver: Option<&Approver>,
-    from: &Origin,
-    now: Timestamp,
-) -> Answer<Confirmed> {
+/// Who confirms, with what, and from where.
+#[derive(Clone, Debug)]
+pub struct Confirming<'a> {
+    pub typed: &'a str,
+    pub node: NodeId,
+    /// Who approves by the same call.
+    pub approver: Option<&'a Approver>,
+    pub from: &'a Origin,
+    pub address: IpAddr,
+    pub socket: SocketId,
+}
+
+/// Step 5.
+pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> Answer<Confirmed> {
+    let Confirming { typed, node, approver, from, .. } = *confirming;
     let Some(code) = UserCode::parse(typed) else { return Ok(Confirmed::Invalid) };
+    if let Some(wait) = guesses(app, confirming).wait(app, now).await? {
+        app.metrics.refused("wrong_pairing_codes");
+        return Ok(Confirmed::TooMany(wait));
+    }
     // Somebody may decide or collect between the look and the commit; then look again.
     for _ in 0..4 {
         let found = grants::by_pairing_code(&app.store, &app.vault.code(&code)).await?;
-        let Some(grant) = found else { return Ok(Confirmed::Invalid) };
-        let Ask::Pairing(ask) = &grant.ask else { return Ok(Confirmed::Invalid) };
+        let pairing = found.as_ref().and_then(|grant| match &grant.ask {
+            Ask::Pairing(ask) => Some((grant, ask)),
+            Ask::Tokens(_) | Ask::Key(_) => None,
+        });
+        let Some((grant, ask)) = pairing else {
+            guesses(app, confirming).count(app, now).await?;
+            return Ok(Confirmed::Invalid);
+        };
         if grant.is_expired(now) {
             return Ok(Confirmed::Expired);
         }
         if ask.facts.node != node {
-            count_wrong(app, &grant, now).await?;
+            guesses(app, confirming).count(app, now).await?;
+            count_wrong(app, grant, now).await?;
             return Ok(Confirmed::Mismatch);
+        }
+        let elsewhere = grant.from.address != from.address && !app.hub.waits_for(confirming.socket, grant.id);
+        if elsewhere && let Some(wait) = guesses(app, confirming).of_device(app, now).await? {
+            app.metrics.refused("wrong_pairing_codes");
+            return Ok(Confirmed::TooMany(wait));
         }
         let approval = match (&grant.state, approver) {
             (State::Approved(approval), _) => approval.clone(),
             (State::Denied { .. }, _) => return Ok(Confirmed::Rejected),
             (State::Redeemed { .. }, _) => return Ok(Confirmed::Invalid),
-            (State::Pending, None) => return Ok(Confirmed::Waiting(grant.interval)),
-            (State::Pending, Some(approver)) => match approve(app, &grant, approver, from, now).await? {
-                Decided::Done => continue,
+            (State::Pending, None) => {
+                return Ok(Confirmed::Waiting { grant: grant.id, interval: grant.interval });
+            }
+            (State::Pending, Some(approver)) => match approve(app, grant, approver, from, now).await? {
                 Decided::Foreign => return Ok(Confirmed::Foreign),
-                Decided::TooLate => continue,
+                Decided::Done | Decided::TooLate => continue,
             },
         };
-        if let Some(paired) = redeem(app, &grant, ask, &approval, from, now).await? {
+        if let Some(paired) = redeem(app, grant, ask, &approval, from, now).await? {
             return Ok(Confirmed::Paired(Box::new(paired)));
         }
     }
     Ok(Confirmed::Invalid)
+}
+
+/// What wrong codes count against: the address, and the device in whose name they are said. Only those
+/// who say them from elsewhere are held up by the latter, so that nobody can hold up a device itself.
+struct Guesses {
+    address: Option<(Digest, Rule)>,
+    device: Option<(Digest, Rule)>,
+    node: NodeId,
+}
+
+fn guesses(app: &App, confirming: &Confirming<'_>) -> Guesses {
+    let limits = &app.config.limits;
+    let rule = |purpose, key: &str, rule| limits.enabled.then(|| (app.vault.bucket(purpose, key), rule));
+    let address = address_key(confirming.address);
+    Guesses {
+        address: rule("pairing address", &address, limits.wrong_codes_per_address),
+        device: rule(
+            "pairing device",
+            &confirming.node.to_string(),
+            Rule { grows: false, ..limits.wrong_codes_per_account },
+        ),
+        node: confirming.node,
+    }
+}
+
+impl Guesses {
+    async fn wait(&self, app: &App, now: Timestamp) -> Answer<Option<Duration>> {
+        Ok(limits::wait(&app.store, self.address, now).await?)
+    }
+
+    async fn of_device(&self, app: &App, now: Timestamp) -> Answer<Option<Duration>> {
+        Ok(limits::wait(&app.store, self.device, now).await?)
+    }
+
+    async fn count(&self, app: &App, now: Timestamp) -> Answer<()> {
+        let mut rules: Vec<_> = self.address.into_iter().collect();
+        if grants::by_node(&app.store, self.node).await?.is_some() {
+            rules.extend(self.device);
+        }
+        for rule in rules {
+            // One that is full already stays full.
+            let _counted = limits::count(&app.store, vec![rule], now).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Somebody who has the code and not the device: after a few of them the code ends.
@@ -183,14 +276,12 @@ async fn count_wrong(app: &App, grant: &Grant, now: Timestamp) -> Answer<()> {
     let rule = Rule { attempts: WRONG_IDS, window: app.config.pairing.code_ttl, grows: false };
     let bucket = app.vault.bucket("pairing", &grant.id.to_string());
     let counted = limits::count(&app.store, vec![(bucket, rule)], now).await?;
-    let full = match counted {
-        Err(_) => true,
-        Ok(_) => limits::is_full(&app.store, &bucket, rule).await?,
-    };
-    let Ask::Pairing(ask) = &grant.ask else { return Ok(()) };
-    if full {
-        let batch = vec![grants::end_of_node(ask.facts.node, now), Stmt::tell(Event::Grant(grant.id))];
-        let _ended = app.store.commit(batch).await?;
+    if counted.is_ok() && limits::wait(&app.store, Some((bucket, rule)), now).await?.is_none() {
+        return Ok(());
+    }
+    let batch = vec![grants::end_pairing(grant.id, now), Stmt::tell(Event::Grant(grant.id))];
+    if app.store.commit(batch).await?.is_done() {
+        app.metrics.pairing_refused(PairingRefusal::Ended);
     }
     Ok(())
 }
@@ -203,10 +294,10 @@ pub enum Decided {
     TooLate,
 }
 
-/// Whether somebody may pair this device: it is new, or theirs, or they are nobody in particular.
-pub async fn may_pair(app: &App, node: NodeId, account: Option<AccountId>) -> Answer<bool> {
+/// Whether a person may pair this device: it is new, or theirs.
+pub async fn may_pair(app: &App, node: NodeId, account: AccountId) -> Answer<bool> {
     let known = nodes::by_node(&app.store, node).await?;
-    Ok(account.is_none() || known.is_none_or(|known| known.node.owner == account))
+    Ok(known.is_none_or(|known| known.node.owner == Some(account)))
 }
 
 /// Step 4, yes.
@@ -221,12 +312,16 @@ pub async fn approve(
     if grant.undecided(now).is_err() {
         return Ok(Decided::TooLate);
     }
-    if !may_pair(app, ask.facts.node, approver.account).await? {
-        return Ok(Decided::Foreign);
-    }
-    let change = match approver.account {
+    let known = nodes::by_node(&app.store, ask.facts.node).await?;
+    let owner = match (known.map(|known| known.node.owner), approver.authority) {
+        (None, _) => approver.account,
+        (Some(owner), Authority::Operator) => owner,
+        (Some(None), Authority::Itself) => None,
+        (Some(Some(_)), Authority::Itself) => return Ok(Decided::Foreign),
+    };
+    let change = match owner {
         Some(_) => {
-            let approval = Approval { by: approver.account, at: now, sign_in: approver.sign_in.clone() };
+            let approval = Approval { by: owner, at: now, sign_in: approver.sign_in.clone() };
             grants::approve(grant.id, &approval)
         }
         None => grants::approve_for_nobody(grant.id, now),
@@ -262,6 +357,7 @@ async fn decide(
     event.account = approver.account;
     event.grant = Some(grant.id);
     event.address = Some(from.address.clone());
+    event.detail.clone_from(&approver.role);
     let mut batch = vec![change];
     batch.extend(approver.guards.clone());
     batch.extend([audit::insert(event), Stmt::tell(Event::Grant(grant.id))]);
@@ -271,6 +367,16 @@ async fn decide(
     let outcome = if action == Action::GrantApproved { GrantEvent::Approved } else { GrantEvent::Denied };
     app.metrics.grant(grant.ask.door(), outcome);
     Ok(Decided::Done)
+}
+
+/// A device token, and the argon2id hash to export it with, if there shall be one.
+pub async fn mint(app: &App) -> Answer<(Plain, Option<String>)> {
+    let token = TokenKind::Device.mint(&app.entropy.bytes()?);
+    if !app.config.pairing.argon2id {
+        return Ok((token, None));
+    }
+    let phc = app.hasher.hash(token.clone(), &app.entropy).await?;
+    Ok((token, Some(phc)))
 }
 
 async fn redeem(
@@ -286,7 +392,7 @@ async fn redeem(
         Some(known) => known.node.id,
         None => DeviceId::new(now, app.entropy.id()?),
     };
-    let token = TokenKind::Device.mint(&app.entropy.bytes()?);
+    let (token, phc) = mint(app).await?;
     let node = Node {
         id,
         facts: ask.facts.clone(),
@@ -303,8 +409,11 @@ async fn redeem(
     event.grant = Some(grant.id);
     event.device = Some(id);
     event.address = Some(from.address.clone());
-    let mut batch =
-        vec![grants::redeem(grant.id, id, now), nodes::pair(&node, &token.digest()), audit::insert(event)];
+    let mut batch = vec![
+        grants::redeem(grant.id, id, now),
+        nodes::pair(&node, &token.digest(), phc.as_deref()),
+        audit::insert(event),
+    ];
     if known.is_some() {
         // Whatever is connected with the token before this one.
         batch.push(Stmt::tell(Event::Node(id, Ending::Refreshed)));
@@ -341,127 +450,4 @@ pub async fn waiting(app: &App, now: Timestamp) -> Answer<Vec<Grant>> {
 
 pub async fn grant(app: &App, id: GrantId) -> Answer<Option<Grant>> {
     Ok(grants::by_id(&app.store, id).await?)
-}
-
-/// Imported tokens are of another make: of this many characters, and no JWT.
-const IMPORTED_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
-
-/// The live node behind a device token. That it was used is written down, once a minute at most. A token
-/// that was imported and never used here is only tried for the device that presents it.
-pub async fn authenticate(
-    app: &App,
-    text: &str,
-    named: Option<NodeId>,
-    now: Timestamp,
-) -> Answer<Option<Listed>> {
-    let imported = IMPORTED_CHARS.contains(&text.len()) && !text.contains('.') && !text.starts_with("cs_");
-    if !imported && TokenKind::recognise(text) != Some(TokenKind::Device) {
-        return Ok(None);
-    }
-    let digest = Digest::of(text);
-    let mut found = nodes::live(&app.store, &digest, now).await?;
-    if let (None, true, Some(named)) = (&found, imported, named)
-        && recognise_imported(app, text, &digest, named).await?
-    {
-        found = nodes::live(&app.store, &digest, now).await?;
-    }
-    let Some(mut listed) = found else { return Ok(None) };
-    if listed.node.is_use_news(now) {
-        // Whoever brings a good token is served also where this cannot be written down.
-        match app.store.commit(vec![nodes::used(listed.node.id, now)]).await {
-            Ok(_) => listed.node.last_used = Some(now),
-            Err(error) => tracing::warn!(%error, "the use of a device token was not written down"),
-        }
-    }
-    Ok(Some(listed))
-}
-
-/// Whether a token is the one that an imported device had elsewhere. Then it is found by its digest.
-async fn recognise_imported(app: &App, text: &str, digest: &Digest, named: NodeId) -> Answer<bool> {
-    let Some(listed) = nodes::by_node(&app.store, named).await? else { return Ok(false) };
-    let Some(phc) = nodes::imported(&app.store, listed.node.id).await? else { return Ok(false) };
-    if !app.hasher.verify(Plain::new(text.to_owned()), Some(phc.clone())).await? {
-        return Ok(false);
-    }
-    let recognised = nodes::recognised(listed.node.id, digest, &phc);
-    Ok(app.store.commit(vec![recognised]).await?.is_done())
-}
-
-pub async fn by_node(app: &App, node: NodeId) -> Answer<Option<Listed>> {
-    Ok(nodes::by_node(&app.store, node).await?)
-}
-
-/// Whether a socket that was opened with this token may stay.
-pub async fn is_live(app: &App, token: &Digest, now: Timestamp) -> Answer<bool> {
-    Ok(nodes::live(&app.store, token, now).await?.is_some())
-}
-
-pub async fn all(app: &App) -> Answer<Vec<Listed>> {
-    Ok(nodes::all(&app.store).await?)
-}
-
-pub async fn of_account(app: &App, account: AccountId) -> Answer<Vec<Listed>> {
-    Ok(nodes::of_account(&app.store, account).await?)
-}
-
-fn event(app: &App, node: &Node, action: Action, from: &Origin, now: Timestamp) -> Answer<AuditEvent> {
-    let mut event = app.event(now, action)?;
-    event.account = node.owner;
-    event.device = Some(node.id);
-    event.address = Some(from.address.clone());
-    Ok(event)
-}
-
-/// Gives a live node another token; the old one ends at once.
-pub async fn refresh(app: &App, node: &Node, from: &Origin, now: Timestamp) -> Answer<Option<Plain>> {
-    let token = TokenKind::Device.mint(&app.entropy.bytes()?);
-    let batch = vec![
-        nodes::replace(node.id, &token.digest(), now),
-        audit::insert(event(app, node, Action::NodeRefreshed, from, now)?),
-        Stmt::tell(Event::Node(node.id, Ending::Refreshed)),
-    ];
-    Ok(app.store.commit(batch).await?.is_done().then_some(token))
-}
-
-/// False if it was revoked before.
-pub async fn revoke(app: &App, node: &Node, from: &Origin, now: Timestamp) -> Answer<bool> {
-    let batch = vec![
-        nodes::revoke(node.id, now),
-        audit::insert(event(app, node, Action::NodeRevoked, from, now)?),
-        Stmt::tell(Event::Node(node.id, Ending::Revoked)),
-    ];
-    Ok(app.store.commit(batch).await?.is_done())
-}
-
-/// Revoked and forgotten.
-pub async fn remove(app: &App, node: &Node, from: &Origin, now: Timestamp) -> Answer<bool> {
-    let batch = vec![
-        nodes::remove(node.id),
-        audit::insert(event(app, node, Action::NodeRemoved, from, now)?),
-        Stmt::tell(Event::Node(node.id, Ending::Revoked)),
-    ];
-    Ok(app.store.commit(batch).await?.is_done())
-}
-
-/// False if it is no device of this person's.
-pub async fn rename_own(
-    app: &App,
-    account: &Account,
-    id: DeviceId,
-    name: &str,
-    address: &str,
-    now: Timestamp,
-) -> Answer<bool> {
-    let mut event = app.event(now, Action::NodeRenamed)?;
-    event.account = Some(account.id);
-    event.device = Some(id);
-    event.address = Some(address.to_owned());
-    let batch = vec![nodes::rename_own(id, account.id, name), audit::insert(event)];
-    Ok(app.store.commit(batch).await?.is_done())
-}
-
-pub async fn rename(app: &App, node: &Node, name: &str, from: &Origin, now: Timestamp) -> Answer<bool> {
-    let batch =
-        vec![nodes::rename(node.id, name), audit::insert(event(app, node, Action::NodeRenamed, from, now)?)];
-    Ok(app.store.commit(batch).await?.is_done())
 }

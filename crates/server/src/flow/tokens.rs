@@ -6,7 +6,7 @@ use countersign_core::account::{Account, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::family::{Family, Refresh, judge_refresh};
-use countersign_core::id::{AccountId, DeviceId, NodeId, TokenId};
+use countersign_core::id::{AccountId, DeviceId, TokenId};
 use countersign_core::key::{self, Key};
 use countersign_core::node::Node;
 use countersign_core::scope::Scopes;
@@ -15,7 +15,7 @@ use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
-use crate::flow::{api_keys, pairing};
+use crate::flow::{api_keys, nodes};
 use crate::store::families::OpaqueAccess;
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
@@ -371,7 +371,7 @@ pub async fn introspect(
     app: &App,
     asker: Option<&ClientId>,
     token: &str,
-    device: Option<NodeId>,
+    device: Option<nodes::Named>,
     now: Timestamp,
 ) -> Answer<Introspected> {
     if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
@@ -383,7 +383,7 @@ pub async fn introspect(
             found.map_or(Introspected::Inactive, |(key, owner)| Introspected::Key(Box::new(key), owner.name))
         );
     }
-    if let Some(listed) = pairing::authenticate(app, token, device, now).await? {
+    if let Some(listed) = nodes::authenticate(app, token, device, now).await? {
         return Ok(Introspected::Node(Box::new(listed.node), listed.user));
     }
     let access = access(app, token, now).await?;

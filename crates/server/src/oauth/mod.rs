@@ -24,6 +24,7 @@ use self::error::OAuthError;
 use crate::app::App;
 use crate::flow::ask::{self, AskRefusal, TokensQuestion};
 use crate::flow::collect::{self, Polled};
+use crate::flow::nodes::Named;
 use crate::flow::tokens::{self, Introspected, Refreshed, Revoked, TokenSet};
 use crate::http::{self, Form};
 
@@ -213,7 +214,8 @@ pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcom
     };
     let token = required(&form, "token")?;
     let said = form.one("device_id").and_then(|id| id.parse().ok());
-    let device = said.or_else(|| http::named_device(&parts.headers));
+    let said = said.map(|node| Named { node, address: http::address(&parts) });
+    let device = said.or_else(|| http::named_device(&parts));
     let found = tokens::introspect(&app, asker.as_ref(), token, device, now).await?;
     Ok(no_store(Json(introspection(&app, found))))
 }

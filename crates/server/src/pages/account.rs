@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Status};
-use crate::flow::pairing;
+use crate::flow::nodes;
 use crate::flow::reverse::{self, Making};
 use crate::http::{self, BadForm, Form, PathId};
 
@@ -152,7 +152,7 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
                 match (id, form.one("name").and_then(label)) {
                     (_, None) => (StatusCode::UNPROCESSABLE_ENTITY, "account-key-name-wrong"),
                     (Some(id), Some(name))
-                        if pairing::rename_own(app, account, id, &name, &address, now).await? =>
+                        if nodes::rename_own(app, account, id, &name, &address, now).await? =>
                     {
                         (StatusCode::OK, "account-renamed")
                     }

@@ -64,6 +64,8 @@ struct ConfirmPage {
     key: Option<(String, String)>,
     /// Of a node: its kind, its version, what it calls itself.
     node: Option<(String, String, String)>,
+    /// Which of the person's devices it would take the place of.
+    replaces: Option<String>,
     name: String,
     hint: Hint,
     code: String,
@@ -203,6 +205,15 @@ impl Visit<'_> {
             },
             key,
             node,
+            replaces: found.replaces.as_ref().filter(|node| node.owner == Some(account.id)).map(|node| {
+                page.t2(
+                    "confirm-pair-replaces",
+                    "device",
+                    &node.facts.name,
+                    "day",
+                    &super::date(&page.lang, Some(node.paired_at)),
+                )
+            }),
             age: age(&page.lang, self.now.since(grant.asked_at)),
             address: grant.from.address.clone(),
             user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),

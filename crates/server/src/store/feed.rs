@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use countersign_core::client::ClientId;
-use countersign_core::id::{DeviceId, GrantId};
+use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
 
 /// Something changed that nodes may remember otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub enum Event {
     Pairing(GrantId),
     /// What a node is connected with is good no more.
     Node(DeviceId, Ending),
+    /// A node was forgotten.
+    Removed(DeviceId, NodeId),
+    /// All nodes of somebody's are good no more.
+    NodesOf(AccountId),
     /// This client was added, changed or removed.
     Client(ClientId),
     /// Signing keys were rotated.
@@ -49,6 +53,8 @@ impl fmt::Display for Event {
             Self::Grant(id) => write!(f, "grant {id}"),
             Self::Pairing(id) => write!(f, "pairing {id}"),
             Self::Node(id, ending) => write!(f, "node-{} {id}", ending.name()),
+            Self::Removed(id, node) => write!(f, "node-removed {id} {node}"),
+            Self::NodesOf(id) => write!(f, "nodes-of {id}"),
             Self::Client(id) => write!(f, "client {id}"),
             Self::Keys => f.write_str("keys"),
             Self::Missed => f.write_str("missed"),
@@ -66,6 +72,10 @@ impl FromStr for Event {
             Some(("pairing", id)) => id.parse().ok().map(Self::Pairing),
             Some(("node-revoked", id)) => id.parse().ok().map(|id| Self::Node(id, Ending::Revoked)),
             Some(("node-refreshed", id)) => id.parse().ok().map(|id| Self::Node(id, Ending::Refreshed)),
+            Some(("node-removed", ids)) => ids
+                .split_once(' ')
+                .and_then(|(id, node)| Some(Self::Removed(id.parse().ok()?, node.parse().ok()?))),
+            Some(("nodes-of", id)) => id.parse().ok().map(Self::NodesOf),
             Some(("client", id)) => id.parse().ok().map(Self::Client),
             None if text == "keys" => Some(Self::Keys),
             _ => None,
@@ -149,6 +159,8 @@ mod tests {
             Event::Pairing(grant),
             Event::Node(DeviceId::from_bytes([8; 16]), Ending::Revoked),
             Event::Node(DeviceId::from_bytes([8; 16]), Ending::Refreshed),
+            Event::Removed(DeviceId::from_bytes([8; 16]), NodeId::from_bytes([9; 16])),
+            Event::NodesOf(AccountId::from_bytes([9; 16])),
             Event::Client("tv 1".replace(' ', "-").parse().unwrap()),
             Event::Keys,
         ] {

@@ -38,7 +38,8 @@ statements! {
     BY_NODE = select!("WHERE node_id = ?1 AND code_mac IS NOT NULL");
     PAIRINGS = select!("WHERE ask = 'pairing' AND code_mac IS NOT NULL AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?1 \
                ORDER BY asked_at, id LIMIT ?2");
-    END_OF_NODE = "UPDATE device_grant SET denied_at = COALESCE(denied_at, ?2), code_mac = NULL WHERE node_id = ?1 AND code_mac IS NOT NULL";
+    END_PAIRING = "UPDATE device_grant SET expires_at = CASE WHEN expires_at > ?2 THEN ?2 ELSE expires_at END, code_mac = NULL \
+                   WHERE id = ?1 AND node_id IS NOT NULL AND redeemed_at IS NULL";
     FREE_CODES = "UPDATE device_grant SET code_mac = NULL WHERE node_id IS NOT NULL AND code_mac IS NOT NULL AND expires_at <= ?1";
     APPROVE_FOR_NOBODY = "UPDATE device_grant SET approved_at = ?2, sign_in_at = ?2, amr = '' \
                           WHERE id = ?1 AND ask = 'pairing' AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
@@ -252,9 +253,9 @@ pub async fn pairings(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<G
     store.rows(PAIRINGS, &[now.into(), limit.into()]).await?.into_iter().map(read).collect()
 }
 
-/// Ends the pairing that this node asked for before, and frees its code.
-pub fn end_of_node(node: NodeId, now: Timestamp) -> Stmt {
-    Stmt::any(END_OF_NODE, vec![node.into(), now.into()])
+/// Ends the time of a pairing that nobody collected, and frees its code.
+pub fn end_pairing(id: GrantId, now: Timestamp) -> Stmt {
+    Stmt::any(END_PAIRING, vec![id.into(), now.into()])
 }
 
 /// Frees the codes of pairings whose time is over.

@@ -24,9 +24,9 @@ macro_rules! select {
 macro_rules! pair {
     ($owner:literal) => {
         concat!(
-            "INSERT INTO node (id, node_id, account_id, digest, name, kind, version, scopes, address, user_agent, paired_at, expires_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (node_id) DO UPDATE SET digest = excluded.digest, phc = NULL, name = excluded.name, kind = excluded.kind, \
+            "INSERT INTO node (id, node_id, account_id, digest, phc, name, kind, version, scopes, address, user_agent, paired_at, expires_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+             ON CONFLICT (node_id) DO UPDATE SET digest = excluded.digest, phc = excluded.phc, name = excluded.name, kind = excluded.kind, \
              version = excluded.version, scopes = excluded.scopes, address = excluded.address, user_agent = excluded.user_agent, \
              paired_at = excluded.paired_at, expires_at = excluded.expires_at, last_used = NULL, revoked_at = NULL",
             $owner
@@ -36,24 +36,30 @@ macro_rules! pair {
 
 statements! {
     LIVE = select!("WHERE n.digest = ?1 AND n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > ?2) \
-           AND (n.account_id IS NULL OR account.disabled_at IS NULL)");
+           AND (n.account_id IS NULL OR (account.id IS NOT NULL AND account.disabled_at IS NULL))");
+    BY_ID = select!("WHERE n.id = ?1");
     BY_NODE = select!("WHERE n.node_id = ?1");
     OF_ACCOUNT = select!("WHERE n.account_id = ?1 ORDER BY n.paired_at DESC, n.id DESC");
     ALL = select!("ORDER BY n.paired_at DESC, n.id DESC");
     PAIR_OWN = pair!(" WHERE node.account_id = excluded.account_id");
-    PAIR_ANY = pair!("");
+    PAIR_NOBODYS = pair!(" WHERE node.account_id IS NULL");
     IMPORTED = "SELECT phc FROM node WHERE id = ?1 AND phc IS NOT NULL AND digest IS NULL AND revoked_at IS NULL";
     PHCS = "SELECT id, phc FROM node WHERE phc IS NOT NULL";
     RECOGNISED = "UPDATE node SET digest = ?2 WHERE id = ?1 AND phc = ?3 AND digest IS NULL AND revoked_at IS NULL";
     IMPORT = "INSERT INTO node (id, node_id, account_id, phc, name, kind, version, scopes, address, paired_at, last_used, revoked_at) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    REPLACE = "UPDATE node SET digest = ?2, phc = NULL, last_used = ?3 WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+              SELECT ?1, ?2, account.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM account WHERE account.id = ?3 /* FOR SHARE */";
+    REPLACE = "UPDATE node SET digest = ?2, phc = ?3, expires_at = ?4, last_used = ?5 \
+               WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?5)";
+    REPLACE_SHOWN = "UPDATE node SET digest = ?2, phc = ?3, expires_at = ?4, last_used = ?5 \
+                     WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?5) AND digest = ?6";
     RENAME = "UPDATE node SET name = ?2 WHERE id = ?1";
     RENAME_OWN = "UPDATE node SET name = ?3 WHERE id = ?1 AND account_id = ?2";
     USED = "UPDATE node SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
     REVOKE = "UPDATE node SET revoked_at = ?2, digest = NULL WHERE id = ?1 AND revoked_at IS NULL";
     REVOKE_OWN = "UPDATE node SET revoked_at = ?3, digest = NULL WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL";
     REVOKE_OF_ACCOUNT = "UPDATE node SET revoked_at = ?2, digest = NULL WHERE account_id = ?1 AND revoked_at IS NULL";
+    SWEEP_EXPIRED = "DELETE FROM node WHERE id IN (SELECT id FROM node WHERE expires_at IS NOT NULL AND expires_at <= ?1 LIMIT ?2)";
+    SWEEP_REVOKED = "DELETE FROM node WHERE id IN (SELECT id FROM node WHERE revoked_at IS NOT NULL AND revoked_at <= ?1 LIMIT ?2)";
     REMOVE = "DELETE FROM node WHERE id = ?1";
     REMOVE_OF_ACCOUNT = "DELETE FROM node WHERE account_id = ?1";
 }
@@ -93,6 +99,10 @@ pub async fn by_node(store: &Store, node: NodeId) -> Result<Option<Listed>> {
     one(store, BY_NODE, &[node.into()]).await
 }
 
+pub async fn by_id(store: &Store, id: DeviceId) -> Result<Option<Listed>> {
+    one(store, BY_ID, &[id.into()]).await
+}
+
 /// Newest first.
 pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<Listed>> {
     store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(read).collect()
@@ -102,10 +112,10 @@ pub async fn all(store: &Store) -> Result<Vec<Listed>> {
     store.rows(ALL, &[]).await?.into_iter().map(read).collect()
 }
 
-/// Pairs a node, again if it was before: then its row stays, and its old token ends. In somebody's name
-/// it is a conflict if it was not theirs; in nobody's name it keeps its owner.
-pub fn pair(node: &Node, digest: &Digest) -> Stmt {
-    let sql = if node.owner.is_some() { PAIR_OWN } else { PAIR_ANY };
+/// Pairs a node, again if it was before: then its row stays, and its old token ends. A conflict if it was
+/// somebody else's.
+pub fn pair(node: &Node, digest: &Digest, phc: Option<&str>) -> Stmt {
+    let sql = if node.owner.is_some() { PAIR_OWN } else { PAIR_NOBODYS };
     Stmt::one(
         sql,
         vec![
@@ -113,6 +123,7 @@ pub fn pair(node: &Node, digest: &Digest) -> Stmt {
             node.facts.node.into(),
             node.owner.into(),
             digest.into(),
+            phc.into(),
             (&node.facts.name).into(),
             node.facts.kind.name().into(),
             (&node.facts.version).into(),
@@ -162,9 +173,19 @@ pub fn import(node: &Node, phc: &str) -> Stmt {
     )
 }
 
-/// Gives a live node another token; a conflict for any other.
-pub fn replace(id: DeviceId, digest: &Digest, now: Timestamp) -> Stmt {
-    Stmt::one(REPLACE, vec![id.into(), digest.into(), now.into()])
+/// Gives a live node another token; a conflict for any other, and where the token that is shown is not
+/// the one that it has.
+pub fn replace(
+    id: DeviceId,
+    shown: Option<&Digest>,
+    digest: &Digest,
+    phc: Option<&str>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Stmt {
+    let mut args = vec![id.into(), digest.into(), phc.into(), expires_at.into(), now.into()];
+    args.extend(shown.map(Into::into));
+    Stmt::one(if shown.is_some() { REPLACE_SHOWN } else { REPLACE }, args)
 }
 
 pub fn rename(id: DeviceId, name: &str) -> Stmt {
@@ -193,6 +214,11 @@ pub fn revoke_own(id: DeviceId, account: AccountId, now: Timestamp) -> Stmt {
 
 pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {
     Stmt::any(REVOKE_OF_ACCOUNT, vec![account.into(), now.into()])
+}
+
+/// Deletes what ended before.
+pub fn sweep(before: Timestamp, limit: u32) -> [Stmt; 2] {
+    [SWEEP_EXPIRED, SWEEP_REVOKED].map(|sql| Stmt::any(sql, vec![before.into(), limit.into()]))
 }
 
 pub fn remove(id: DeviceId) -> Stmt {

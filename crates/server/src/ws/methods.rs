@@ -7,11 +7,13 @@ use countersign_core::text::label;
 use countersign_core::time::{Timestamp, ceil_secs};
 use serde_json::{Map, Value, json};
 
-use super::Socket;
 use super::peer::Peer;
 use super::rpc::{Call, RpcError};
+use super::{Ended, Socket};
 use crate::app::{App, rfc3339};
-use crate::flow::pairing::{self, Approver, Confirmed, Decided, Listed, Requesting};
+use crate::flow::nodes::{self, Listed, Named};
+use crate::flow::pairing::{self, Approver, Authority, Confirmed, Confirming, Decided, Requesting};
+use crate::telemetry::PairingRefusal;
 
 pub const NAMES: [&str; 10] = [
     "node.pair.request",
@@ -35,7 +37,7 @@ pub async fn call(socket: &mut Socket, call: &Call) -> Outcome {
         return Err(RpcError::Unauthorized);
     }
     if !socket.peer.is_still_good(&socket.app, now).await? {
-        socket.peer = Peer::Nobody;
+        socket.ended = Some(Ended::Credential);
         return Err(RpcError::Unauthorized);
     }
     let params = Params(&call.params);
@@ -107,22 +109,24 @@ async fn request(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
         node: node_id(node)?,
     };
     let app = &socket.app;
-    let own = app.hub.waits_for(socket.id);
-    match pairing::request(app, facts, socket.from.clone(), socket.address, own, now).await? {
-        Requesting::Requested(asked) => {
-            app.hub.wait_for(socket.id, asked.grant);
-            Ok(json!({
-                "pairing_code": asked.code.reveal(),
-                "expires_at": rfc3339(asked.expires_at),
-                "expires_in": ceil_secs(asked.expires_in),
-                "verification_uri": app.public_url.join(&app.config.device.verification_path),
-            }))
-        }
+    let refused = |reason, text| {
+        app.metrics.pairing_refused(reason);
+        Err(RpcError::Pairing(text, None))
+    };
+    match pairing::request(app, facts, socket.from.clone(), socket.address, socket.id, now).await? {
+        Requesting::Requested(asked) => Ok(json!({
+            "pairing_code": asked.code.reveal(),
+            "expires_at": rfc3339(asked.expires_at),
+            "expires_in": ceil_secs(asked.expires_in),
+            "verification_uri": app.public_url.join(&app.config.device.verification_path),
+        })),
         Requesting::Elsewhere => {
-            Err(RpcError::Pairing("This device is being paired from another address", None))
+            refused(PairingRefusal::Elsewhere, "This device is being paired from another address")
         }
         Requesting::TooMany(wait) => Err(RpcError::RateLimited(wait)),
-        Requesting::Exhausted => Err(RpcError::Pairing("No pairing code is free; try again later", None)),
+        Requesting::Exhausted => {
+            refused(PairingRefusal::Exhausted, "No pairing code is free; try again later")
+        }
     }
 }
 
@@ -130,29 +134,50 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
     let code = params.text("pairing_code")?;
     let node = params.device_id()?;
     let app = &socket.app;
-    let itself = app.config.pairing.by_itself.then(|| Approver::nobody(now));
+    let itself = app.config.pairing.by_itself.then(|| Approver::nobody(Authority::Itself, None, now));
     let approver = socket.peer.approver(now).or(itself);
-    let words = |text| Err(RpcError::Pairing(text, None));
-    match pairing::confirm(app, code, node, approver.as_ref(), &socket.from, now).await? {
+    let (from, address) = (&socket.from, socket.address);
+    let confirming =
+        Confirming { typed: code, node, approver: approver.as_ref(), from, address, socket: socket.id };
+    let ask = || pairing::confirm(app, &confirming, now);
+    let mut confirmed = ask().await?;
+    if let Confirmed::Waiting { grant, .. } = confirmed
+        && !app.hub.waits_for(socket.id, grant)
+    {
+        // It came back on another socket: from now on it hears here, and what was decided until now it
+        // reads now.
+        app.hub.wait_for(socket.id, grant);
+        confirmed = ask().await?;
+    }
+    let refused = |reason, text, data| {
+        app.metrics.pairing_refused(reason);
+        Err(RpcError::Pairing(text, data))
+    };
+    match confirmed {
         Confirmed::Paired(paired) => Ok(json!({
             "device_token": paired.token.reveal(),
             "paired_at": rfc3339(paired.node.paired_at),
             "scopes": paired.node.scopes.iter().collect::<Vec<_>>(),
         })),
-        Confirmed::Invalid => words("Invalid or expired pairing code"),
-        Confirmed::Expired => words("Pairing code has expired"),
-        Confirmed::Mismatch => words("Device ID does not match pairing request"),
-        Confirmed::Foreign => words(FOREIGN),
-        Confirmed::Waiting(interval) => {
+        Confirmed::Invalid => refused(PairingRefusal::UnknownCode, UNKNOWN_CODE, None),
+        Confirmed::Expired => refused(PairingRefusal::ExpiredCode, "Pairing code has expired", None),
+        Confirmed::Mismatch => {
+            refused(PairingRefusal::WrongDevice, "Device ID does not match pairing request", None)
+        }
+        Confirmed::Foreign => refused(PairingRefusal::Foreign, FOREIGN, None),
+        Confirmed::TooMany(wait) => Err(RpcError::RateLimited(wait)),
+        Confirmed::Waiting { interval, .. } => {
             let data = json!({ "status": "pending", "interval": ceil_secs(interval) });
             Err(RpcError::Pairing("Pairing is awaiting approval", Some(data)))
         }
         Confirmed::Rejected => {
-            Err(RpcError::Pairing("Pairing was rejected", Some(json!({ "status": "rejected" }))))
+            let data = json!({ "status": "rejected" });
+            refused(PairingRefusal::Rejected, "Pairing was rejected", Some(data))
         }
     }
 }
 
+const UNKNOWN_CODE: &str = "Invalid or expired pairing code";
 const FOREIGN: &str = "This device belongs to another account and must be removed there first";
 
 async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) -> Outcome {
@@ -163,7 +188,7 @@ async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) 
         return Err(RpcError::Missing);
     }
     let app = &socket.app;
-    let unknown = RpcError::Pairing("Invalid or expired pairing code", None);
+    let unknown = RpcError::Pairing(UNKNOWN_CODE, None);
     let Some(grant) = pairing::find(app, code, node, now).await? else { return Err(unknown) };
     let Ask::Pairing(ask) = &grant.ask else { return Err(unknown) };
     let decided = if yes {
@@ -181,13 +206,13 @@ async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) 
 
 /// The node that a call is about, if this peer may change it. To others it does not exist.
 async fn own(socket: &Socket, id: NodeId) -> Result<Option<Node>, RpcError> {
-    let found = pairing::by_node(&socket.app, id).await?.map(|listed| listed.node);
+    let found = nodes::by_node(&socket.app, id).await?.map(|listed| listed.node);
     Ok(found.filter(|node| socket.peer.may_change(node)))
 }
 
 /// Whether this peer may change any node at all.
 fn changes_something(peer: &Peer) -> Result<(), RpcError> {
-    if peer.is_operator() || peer.device().is_some() || peer.person().is_some() {
+    if peer.is_operator() || peer.held().is_some() || peer.person().is_some() {
         Ok(())
     } else {
         Err(RpcError::Unauthorized)
@@ -197,7 +222,7 @@ fn changes_something(peer: &Peer) -> Result<(), RpcError> {
 async fn revoke(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome {
     changes_something(&socket.peer)?;
     let revoked = match own(socket, params.device_id()?).await? {
-        Some(node) => pairing::revoke(&socket.app, &node, &socket.from, now).await?,
+        Some(node) => nodes::revoke(&socket.app, &node, &socket.peer.actor(&socket.from), now).await?,
         None => false,
     };
     Ok(json!({ "revoked": revoked }))
@@ -206,7 +231,7 @@ async fn revoke(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
 async fn remove(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome {
     changes_something(&socket.peer)?;
     let removed = match own(socket, params.device_id()?).await? {
-        Some(node) => pairing::remove(&socket.app, &node, &socket.from, now).await?,
+        Some(node) => nodes::remove(&socket.app, &node, &socket.peer.actor(&socket.from), now).await?,
         None => false,
     };
     Ok(json!({ "removed": removed }))
@@ -218,7 +243,7 @@ async fn rename(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
     changes_something(&socket.peer)?;
     let (id, name) = (params.device_id()?, params.label("device_name")?);
     let Some(node) = own(socket, id).await? else { return Err(NO_DEVICE) };
-    if !pairing::rename(&socket.app, &node, &name, &socket.from, now).await? {
+    if !nodes::rename(&socket.app, &node, &name, &socket.peer.actor(&socket.from), now).await? {
         return Err(NO_DEVICE);
     }
     Ok(json!({ "device_id": id.to_string(), "device_name": name }))
@@ -226,25 +251,27 @@ async fn rename(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
 
 async fn refresh(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome {
     let named = params.optional("device_id")?.map(node_id).transpose()?;
-    let node = match (&socket.peer, named) {
-        (Peer::Node(node, _), None) => Some(Node::clone(node)),
-        (Peer::Node(node, _), Some(id)) if id == node.facts.node => Some(Node::clone(node)),
+    let (node, shown) = match (&socket.peer, named) {
+        (Peer::Node(node, token), None) => (Some(Node::clone(node)), Some(*token)),
+        (Peer::Node(node, token), Some(id)) if id == node.facts.node => {
+            (Some(Node::clone(node)), Some(*token))
+        }
         (peer, Some(id)) if peer.is_operator() => {
-            pairing::by_node(&socket.app, id).await?.map(|listed| listed.node)
+            (nodes::by_node(&socket.app, id).await?.map(|listed| listed.node), None)
         }
         (peer, None) if peer.is_operator() => return Err(RpcError::Missing),
         _ => return Err(RpcError::Unauthorized),
     };
     let Some(node) = node else { return Err(NO_DEVICE) };
-    let Some(token) = pairing::refresh(&socket.app, &node, &socket.from, now).await? else {
-        return Err(NO_DEVICE);
-    };
+    let actor = socket.peer.actor(&socket.from);
+    let refreshed = nodes::refresh(&socket.app, &node, shown.as_ref(), &actor, now).await?;
+    let Some(refreshed) = refreshed else { return Err(NO_DEVICE) };
     let mut result = json!({
-        "device_token": token.reveal(),
+        "device_token": refreshed.token.reveal(),
         "device_id": node.facts.node.to_string(),
         "scopes": node.scopes.iter().collect::<Vec<_>>(),
     });
-    if let (Some(result), Some(end)) = (result.as_object_mut(), node.expires_at) {
+    if let (Some(result), Some(end)) = (result.as_object_mut(), refreshed.expires_at) {
         result.insert("expires_at".to_owned(), json!(rfc3339(end)));
     }
     Ok(result)
@@ -287,13 +314,13 @@ fn paired(app: &App, listed: &Listed, now: Timestamp) -> Value {
 async fn list(socket: &Socket, now: Timestamp) -> Outcome {
     let app = &socket.app;
     let (waiting, nodes) = match &socket.peer {
-        peer if peer.is_operator() => (pairing::waiting(app, now).await?, pairing::all(app).await?),
+        peer if peer.is_operator() => (pairing::waiting(app, now).await?, nodes::all(app).await?),
         Peer::Node(node, _) => {
-            let own = pairing::by_node(app, node.facts.node).await?;
+            let own = nodes::by_node(app, node.facts.node).await?;
             (Vec::new(), own.into_iter().collect())
         }
         peer => match peer.person() {
-            Some(person) => (Vec::new(), pairing::of_account(app, person).await?),
+            Some(person) => (Vec::new(), nodes::of_account(app, person).await?),
             None => return Err(RpcError::Unauthorized),
         },
     };
@@ -308,7 +335,8 @@ async fn verify(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
     }
     let token = params.text("device_token")?;
     let named = params.optional("device_id")?.map(node_id).transpose()?;
-    let found = pairing::authenticate(&socket.app, token, named, now).await?;
+    let presented = named.map(|node| Named { node, address: socket.address });
+    let found = nodes::authenticate(&socket.app, token, presented, now).await?;
     let found = found.filter(|listed| named.is_none_or(|id| id == listed.node.facts.node));
     Ok(match found {
         Some(listed) => json!({ "ok": true, "device": paired(&socket.app, &listed, now) }),

@@ -1,6 +1,7 @@
 //! The socket door: JSON-RPC 2.0 over WebSocket. A node pairs here and stays connected; operators approve
 //! and list.
 
+mod bucket;
 mod methods;
 pub mod news;
 mod peer;
@@ -8,34 +9,39 @@ mod rpc;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts as _, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, body::Bytes};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign_core::grant::Origin;
+use countersign_core::time::ceil_secs;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
+use self::bucket::Bucket;
 use self::peer::Peer;
 use self::rpc::{RpcError, VERSION, answered, parse, version};
 use crate::app::App;
 use crate::http;
-use crate::hub::{Outgoing, SocketId};
+use crate::hub::{Full, Outgoing, Places, SocketId, instant};
+use crate::limits::address_key;
 
 const FRAME_BYTES: usize = 256 * 1024;
 /// Idle sockets are many: they must be small.
 const BUFFER_BYTES: usize = 4 * 1024;
-const PING: Duration = Duration::from_secs(30);
-const PONG: Duration = Duration::from_secs(20);
-/// What a peer that does not read is waited for.
+/// What a peer that does not read is waited for, and one that does not close.
 const WRITE: Duration = Duration::from_secs(10);
-/// Calls of one socket: so many a second, and so many at once.
-const CALLS_PER_SECOND: f64 = 20.0;
-const CALLS_AT_ONCE: f64 = 60.0;
+const CLOSE: Duration = Duration::from_secs(2);
+/// How long after a token ended its socket may hear why.
+const NEWS: Duration = Duration::from_millis(500);
 const VERSION_HEADER: &str = "x-aisopod-protocol-version";
 
 /// One connection, and who is at its other end.
@@ -45,32 +51,69 @@ struct Socket {
     peer: Peer,
     from: Origin,
     address: IpAddr,
+    bucket: Bucket,
+    /// Why it has to end, if it has to.
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// What the peer showed is good no more.
+    Credential,
+    /// It goes on calling, whatever it is told.
+    Flood,
+    /// It does not read what it is told.
+    Slow,
 }
 
 pub async fn upgrade(State(app): State<Arc<App>>, mut parts: Parts) -> Response {
     let now = app.clock.now();
-    let peer = match peer::recognise(&app, &parts.headers, now).await {
+    let address = http::address(&parts);
+    let limits = &app.config.limits;
+    if limits.enabled
+        && let Err(wait) = app.upgrades_per_address.check(&address_key(address))
+    {
+        app.metrics.refused("upgrades_per_address");
+        return later(StatusCode::TOO_MANY_REQUESTS, "this address opens too many sockets", wait);
+    }
+    if !may_come_from(&app, &parts.headers) {
+        let why = "this page's origin is not in pairing.allowed_origins";
+        return refuse(StatusCode::FORBIDDEN, "access_denied", why);
+    }
+    let peer = match peer::recognise(&app, &parts, now).await {
         Ok(Some(peer)) => peer,
         Ok(None) => {
             return refuse(StatusCode::UNAUTHORIZED, "unauthorized", "the credential is not good here");
         }
         Err(fault) => {
             tracing::error!(error = %fault, "an upgrade failed");
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, "server_error", "not available for the moment");
+            return later(StatusCode::SERVICE_UNAVAILABLE, "not available for the moment", SECOND);
         }
     };
-    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &app).await else {
-        return refuse(StatusCode::UPGRADE_REQUIRED, "invalid_request", "this is a WebSocket");
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app).await;
+    let (Ok(upgrade), true) = (upgrade, has_key(&parts.headers)) else { return no_upgrade() };
+    let places = Places {
+        of_address: limits.enabled.then_some(limits.sockets_per_address),
+        all: app.config.max_sockets,
     };
-    let address = http::address(&parts);
-    let limit = app.config.limits.enabled.then_some(app.config.limits.sockets_per_address);
-    let Some((id, queue)) = app.hub.enter(address, limit, peer.is_operator(), peer.device()) else {
-        app.metrics.refused("sockets_per_address");
-        return refuse(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many sockets of this address");
+    let (id, queue) = match app.hub.enter(address, places, peer.is_operator(), peer.held()) {
+        Ok(place) => place,
+        Err(Full::Address) => {
+            app.metrics.refused("sockets_per_address");
+            return later(StatusCode::TOO_MANY_REQUESTS, "too many sockets of this address", MINUTE);
+        }
+        Err(full) => {
+            app.metrics.refused("max_sockets");
+            let why = if full == Full::Server { "too many sockets" } else { "the server is stopping" };
+            return later(StatusCode::SERVICE_UNAVAILABLE, why, MINUTE);
+        }
     };
     app.metrics.sockets(app.hub.count());
     let client = client_version(&parts.headers);
-    let socket = Socket { app: app.clone(), id, peer, from: http::origin(&parts), address };
+    let task = app.hub.tasks.token();
+    let bucket = Bucket::new(app.config.limits.enabled);
+    let from = http::origin(&parts);
+    let socket = Socket { app: app.clone(), id, peer, from, address, bucket, ended: None };
     let left = Leaving { app, id };
     upgrade
         .max_frame_size(FRAME_BYTES)
@@ -78,10 +121,45 @@ pub async fn upgrade(State(app): State<Arc<App>>, mut parts: Parts) -> Response 
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(0)
         .on_upgrade(async move |stream| {
+            let _task = task;
             let _left = left;
             socket.run(stream, client, queue).await;
         })
 }
+
+/// Programs send no origin. A page of another site must not ask, nor confirm, from where its visitors are.
+fn may_come_from(app: &App, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get("origin") else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let allowed = &app.config.pairing.allowed_origins;
+    if app.public_url.is_own_origin(origin) || allowed.iter().any(|allowed| allowed == origin) {
+        return true;
+    }
+    // Some programs send what they connect to. A name could be anybody's; an address is this one.
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
+    let is_address = bare.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || bare == "localhost";
+    is_address && origin.split_once("://").is_some_and(|(_, from)| from == host)
+}
+
+/// 16 bytes (RFC 6455 §4.2.1).
+fn has_key(headers: &HeaderMap) -> bool {
+    let key = headers.get("sec-websocket-key").map(|key| STANDARD.decode(key));
+    key.is_some_and(|key| key.is_ok_and(|key| key.len() == 16))
+}
+
+fn no_upgrade() -> Response {
+    let mut response = refuse(StatusCode::UPGRADE_REQUIRED, "invalid_request", "this is a WebSocket");
+    for (name, value) in
+        [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13")]
+    {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Gives the place back, also if the upgrade never comes to its end.
 struct Leaving {
@@ -107,12 +185,19 @@ fn refuse(status: StatusCode, error: &str, why: &str) -> Response {
     response
 }
 
+fn later(status: StatusCode, why: &str, wait: Duration) -> Response {
+    let error = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limited" } else { "server_error" };
+    let mut response = refuse(status, error, why);
+    response.headers_mut().insert("retry-after", ceil_secs(wait).into());
+    response
+}
+
 /// What the client says that it speaks, if we cannot.
 fn client_version(headers: &HeaderMap) -> Result<(), String> {
     let mut values = headers.get_all(VERSION_HEADER).iter();
     let Some(value) = values.next() else { return Ok(()) };
     let text = value.to_str().unwrap_or_default();
-    let number = |part: &str| part.parse::<u32>().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit()));
+    let number = |part: &str| part.parse::<u32>().ok().filter(|number| number.to_string() == part);
     let said = text.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
     match said {
         Some((major, minor)) if major == VERSION.0 && minor <= VERSION.1 && values.next().is_none() => Ok(()),
@@ -125,13 +210,12 @@ impl Socket {
         mut self,
         mut stream: WebSocket,
         client: Result<(), String>,
-        queue: mpsc::Receiver<Outgoing>,
+        mut queue: mpsc::Receiver<Outgoing>,
     ) {
         if let Err(client) = client {
             let error = RpcError::Version { client };
             let _sent = send(&mut stream, answered(&Value::Null, Err(error)).to_string()).await;
-            let _closed = close(&mut stream, 1002, "protocol version").await;
-            return;
+            return close(stream, 1002, "protocol version").await;
         }
         let welcome = json!({
             "server_version": env!("CARGO_PKG_VERSION"),
@@ -139,72 +223,125 @@ impl Socket {
             "session_id": self.id.to_string(),
             "capabilities": methods::NAMES,
         });
-        if send(&mut stream, rpc::notification("system.welcome", &welcome)).await.is_ok() {
-            self.talk(stream, queue).await;
+        // What ended between the upgrade and the place in the hub was told to nobody.
+        self.look().await;
+        if send(&mut stream, rpc::notification("system.welcome", &welcome)).await.is_err() {
+            return;
+        }
+        match self.talk(&mut stream, &mut queue).await {
+            Some((code, reason)) => close(stream, code, reason).await,
+            None => drain(stream).await,
         }
     }
 
-    /// Until either side has had enough.
-    async fn talk(&mut self, mut stream: WebSocket, mut queue: mpsc::Receiver<Outgoing>) {
-        let mut bucket = Bucket::default();
+    /// Whether the peer may stay. What cannot be asked now is asked again with its next call.
+    async fn look(&mut self) {
+        match self.peer.is_still_good(&self.app, self.app.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => self.ended = Some(Ended::Credential),
+            Err(error) => tracing::error!(%error, "a peer's credential was not checked"),
+        }
+    }
+
+    /// Until either side has had enough; then with what to close, unless the peer is gone.
+    async fn talk(
+        &mut self,
+        stream: &mut WebSocket,
+        queue: &mut mpsc::Receiver<Outgoing>,
+    ) -> Option<(u16, &'static str)> {
+        let pairing = &self.app.config.pairing;
+        let (interval, timeout) = (pairing.ping_interval, pairing.pong_timeout);
         let mut silent_since = instant();
         let mut pinged = false;
         loop {
-            let patience = if pinged { PONG } else { PING };
+            if let Some(ended) = self.ended {
+                return Some(self.why(ended, queue).await);
+            }
+            let patience = if pinged { timeout } else { interval };
             let rest = patience.saturating_sub(silent_since.elapsed());
+            // Neither side can keep the other from being heard. A reply comes before the close that it
+            // brings about, because it is sent where the call is made.
             tokio::select! {
-                // What is asked is answered before anything else is said: a reply comes before the close
-                // that it brings about.
-                biased;
                 received = stream.recv() => {
                     silent_since = instant();
                     pinged = false;
                     let answer = match received {
-                        Some(Ok(Message::Text(text))) => self.frame(&text, &mut bucket).await,
-                        Some(Ok(Message::Binary(_))) => {
-                            let _closed = close(&mut stream, 1003, "text frames only").await;
-                            return;
+                        Some(Ok(Message::Text(text))) => self.frame(&text).await,
+                        Some(Ok(Message::Binary(_))) => return Some((1003, "text frames only")),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                            self.spend().err();
+                            None
                         }
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                        Some(Err(error)) => return broken(error),
+                        Some(Ok(Message::Close(_))) | None => return None,
                     };
-                    if let Some(answer) = answer && send(&mut stream, answer).await.is_err() {
-                        return;
+                    if let Some(answer) = answer && send(stream, answer).await.is_err() {
+                        return None;
                     }
                 }
                 told = queue.recv() => match told {
                     Some(Outgoing::Text(text)) => {
-                        if send(&mut stream, text).await.is_err() {
-                            return;
+                        self.look().await;
+                        if self.ended.is_none() && send(stream, text).await.is_err() {
+                            return None;
                         }
                     }
-                    Some(Outgoing::Close(code, reason)) => {
-                        let _closed = close(&mut stream, code, reason).await;
-                        return;
-                    }
-                    None => return,
+                    Some(Outgoing::Close(code, reason)) => return Some((code, reason)),
+                    None => self.ended = Some(Ended::Slow),
                 },
                 () = tokio::time::sleep(rest) => {
                     if pinged {
                         tracing::debug!(socket = self.id, "a silent peer was dropped");
-                        return;
+                        return None;
                     }
                     pinged = true;
                     silent_since = instant();
-                    if write(&mut stream, Message::Ping(Bytes::new())).await.is_err() {
-                        return;
+                    self.look().await;
+                    if write(stream, Message::Ping(Bytes::new())).await.is_err() {
+                        return None;
                     }
                 }
             }
         }
     }
 
-    async fn frame(&mut self, text: &str, bucket: &mut Bucket) -> Option<String> {
+    /// The news say whether a device's token was revoked or refreshed, and they may be on their way.
+    async fn why(&self, ended: Ended, queue: &mut mpsc::Receiver<Outgoing>) -> (u16, &'static str) {
+        let said = async {
+            loop {
+                match queue.recv().await {
+                    Some(Outgoing::Text(_)) => {}
+                    Some(Outgoing::Close(code, reason)) => return Some((code, reason)),
+                    None => return None,
+                }
+            }
+        };
+        match ended {
+            Ended::Flood => (1008, "too many calls"),
+            Ended::Slow => (1013, "too much unread; connect again"),
+            Ended::Credential => {
+                let patience = if self.peer.held().is_some() { NEWS } else { Duration::ZERO };
+                let said = tokio::time::timeout(patience, said).await.ok().flatten();
+                said.unwrap_or((4001, "revoked"))
+            }
+        }
+    }
+
+    /// Counts a call, or what else makes work.
+    fn spend(&mut self) -> Result<(), RpcError> {
+        let spent = self.bucket.take().map_err(RpcError::RateLimited);
+        if self.bucket.is_flooded() {
+            self.ended = Some(Ended::Flood);
+        }
+        spent
+    }
+
+    async fn frame(&mut self, text: &str) -> Option<String> {
         self.app.metrics.frame();
         let (items, batch) = match parse(text) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let error = bucket.take().map_or_else(RpcError::RateLimited, |()| error);
+                let error = self.spend().err().unwrap_or(error);
                 return Some(answered(&Value::Null, Err(error)).to_string());
             }
         };
@@ -212,16 +349,16 @@ impl Socket {
         for item in items {
             match item {
                 Ok(call) => {
-                    let outcome = match bucket.take() {
+                    let outcome = match self.spend() {
                         Ok(()) => methods::call(self, &call).await,
-                        Err(wait) => Err(RpcError::RateLimited(wait)),
+                        Err(error) => Err(error),
                     };
                     // Nobody answers a notification, whatever came of it.
                     answers.extend(call.id.map(|id| answered(&id, outcome)));
                 }
                 Err((id, error)) => {
-                    let error = bucket.take().map_or_else(RpcError::RateLimited, |()| error);
-                    answers.push(answered(&id, Err(error)));
+                    let error = self.spend().err().unwrap_or(error);
+                    answers.extend(id.map(|id| answered(&id, Err(error))));
                 }
             }
         }
@@ -233,12 +370,36 @@ impl Socket {
     }
 }
 
+/// What a peer hears that does not keep to the protocol; the others are gone.
+fn broken(error: axum::Error) -> Option<(u16, &'static str)> {
+    match *error.into_inner().downcast::<tungstenite::Error>().ok()? {
+        tungstenite::Error::Capacity(_) => Some((1009, "a frame is too long")),
+        tungstenite::Error::Utf8(_) => Some((1007, "text must be UTF-8")),
+        tungstenite::Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
+        ) => None,
+        tungstenite::Error::Protocol(_) => Some((1002, "that is no WebSocket frame")),
+        _ => None,
+    }
+}
+
 async fn send(stream: &mut WebSocket, text: String) -> Result<(), ()> {
     write(stream, Message::Text(text.into())).await
 }
 
-async fn close(stream: &mut WebSocket, code: u16, reason: &'static str) -> Result<(), ()> {
-    write(stream, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await
+async fn close(mut stream: WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    if write(&mut stream, Message::Close(Some(frame))).await.is_ok() {
+        drain(stream).await;
+    }
+}
+
+/// Reads until the other side has closed, too, which also sends what answers its close. Were it dropped
+/// with something unread, the other side might never see the last thing that was sent.
+async fn drain(mut stream: WebSocket) {
+    let read = async { while let Some(Ok(_)) = stream.recv().await {} };
+    // Whoever does not close has had the time for it.
+    let _late = tokio::time::timeout(CLOSE, read).await;
 }
 
 async fn write(stream: &mut WebSocket, message: Message) -> Result<(), ()> {
@@ -247,35 +408,4 @@ async fn write(stream: &mut WebSocket, message: Message) -> Result<(), ()> {
         // Gone, or not reading: either way there is nobody to tell.
         Ok(Err(_)) | Err(_) => Err(()),
     }
-}
-
-/// How many calls a socket may make now.
-struct Bucket {
-    left: f64,
-    at: Instant,
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self { left: CALLS_AT_ONCE, at: instant() }
-    }
-}
-
-impl Bucket {
-    fn take(&mut self) -> Result<(), Duration> {
-        let gained = self.at.elapsed().as_secs_f64() * CALLS_PER_SECOND;
-        self.at = instant();
-        self.left = (self.left + gained).min(CALLS_AT_ONCE);
-        if self.left >= 1.0 {
-            self.left -= 1.0;
-            return Ok(());
-        }
-        Err(Duration::from_secs_f64((1.0 - self.left) / CALLS_PER_SECOND))
-    }
-}
-
-/// How long a peer has been silent is no time of the domain.
-#[expect(clippy::disallowed_methods, reason = "see above")]
-fn instant() -> Instant {
-    Instant::now()
 }

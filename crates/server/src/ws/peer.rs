@@ -1,8 +1,8 @@
 //! Who is at the other end of a socket.
 
-use axum::http::HeaderMap;
-use countersign_core::account::SignIn;
-use countersign_core::id::{AccountId, DeviceId};
+use axum::http::request::Parts;
+use countersign_core::grant::Origin;
+use countersign_core::id::AccountId;
 use countersign_core::node::{Node, PAIRING, may};
 use countersign_core::scope::{DEVICES, Scopes};
 use countersign_core::secret::Digest;
@@ -10,8 +10,11 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::caller::{self, Caller, Proof};
-use crate::flow::pairing::{self, Approver};
+use crate::flow::nodes;
+use crate::flow::nodes::Actor;
+use crate::flow::pairing::{Approver, Authority};
 use crate::http;
+use crate::hub::Held;
 
 #[derive(Debug)]
 pub enum Peer {
@@ -20,25 +23,26 @@ pub enum Peer {
     /// With the digest of the token that it brought.
     Node(Box<Node>, Digest),
     /// A token of the configuration.
-    Gateway { scopes: Scopes },
+    Gateway { scopes: Scopes, role: String },
     /// A person, by an access token of theirs.
     Person(Box<Caller>),
 }
 
 /// `None`: there is a credential, and it is not good.
-pub async fn recognise(app: &App, headers: &HeaderMap, now: Timestamp) -> Answer<Option<Peer>> {
-    let Ok(credentials) = http::authorization(headers) else { return Ok(None) };
+pub async fn recognise(app: &App, parts: &Parts, now: Timestamp) -> Answer<Option<Peer>> {
+    let Ok(credentials) = http::authorization(&parts.headers) else { return Ok(None) };
     let Some(credentials) = credentials else { return Ok(Some(Peer::Nobody)) };
     let Some(token) = http::credential(&credentials, &["bearer", "devicetoken"]) else { return Ok(None) };
     let digest = Digest::of(token.reveal());
-    if let Some(listed) = pairing::authenticate(app, token.reveal(), http::named_device(headers), now).await?
-    {
+    let named = http::named_device(parts);
+    if let Some(listed) = nodes::authenticate(app, token.reveal(), named, now).await? {
         return Ok(Some(Peer::Node(Box::new(listed.node), digest)));
     }
     if let Some(gateway) =
         app.config.pairing.gateway_tokens.iter().find(|known| known.digest.matches(&digest))
     {
-        return Ok(Some(Peer::Gateway { scopes: gateway.scopes.clone() }));
+        let (scopes, role) = (gateway.scopes.clone(), gateway.role.clone());
+        return Ok(Some(Peer::Gateway { scopes, role }));
     }
     let caller = caller::by_bearer(app, &token, None, now).await?;
     // An API key is no person, and no node either.
@@ -53,7 +57,7 @@ impl Peer {
         match self {
             Self::Nobody => None,
             Self::Node(node, _) => Some(&node.scopes),
-            Self::Gateway { scopes } => Some(scopes),
+            Self::Gateway { scopes, .. } => Some(scopes),
             Self::Person(caller) => match &caller.proof {
                 Proof::Token(access) => Some(&access.scopes),
                 _ => None,
@@ -70,11 +74,30 @@ impl Peer {
         self.may(PAIRING)
     }
 
-    pub fn device(&self) -> Option<(DeviceId, Digest)> {
+    /// The token of a node's socket.
+    pub fn held(&self) -> Option<Held> {
         match self {
-            Self::Node(node, digest) => Some((node.id, *digest)),
+            Self::Node(node, token) => Some(Held { device: node.id, owner: node.owner, token: *token }),
             _ => None,
         }
+    }
+
+    fn role(&self) -> Option<String> {
+        match self {
+            Self::Gateway { role, .. } => Some(format!("gateway token: {role}")),
+            Self::Node(node, _) => Some(format!("device: {}", node.id)),
+            Self::Nobody | Self::Person(_) => None,
+        }
+    }
+
+    /// Who does what this peer does.
+    pub fn actor(&self, from: &Origin) -> Actor {
+        let account = match self {
+            Self::Person(caller) => Some(caller.account.id),
+            Self::Node(node, _) => node.owner,
+            Self::Nobody | Self::Gateway { .. } => None,
+        };
+        Actor { account, role: self.role(), from: from.clone() }
     }
 
     /// The person whose nodes this peer may look after.
@@ -90,7 +113,7 @@ impl Peer {
     /// Whether it may change this node: it is the node, its owner, or an operator.
     pub fn may_change(&self, node: &Node) -> bool {
         self.is_operator()
-            || self.device().is_some_and(|(own, _)| own == node.id)
+            || self.held().is_some_and(|held| held.device == node.id)
             || (self.person().is_some() && self.person() == node.owner)
     }
 
@@ -99,20 +122,24 @@ impl Peer {
         if !self.is_operator() {
             return None;
         }
+        let nobody = Approver::nobody(Authority::Operator, self.role(), now);
         Some(match self {
-            Self::Person(caller) => {
-                let sign_in: SignIn = caller.sign_in();
-                Approver { account: Some(caller.account.id), sign_in, guards: caller.guards(now) }
-            }
-            _ => Approver::nobody(now),
+            Self::Person(caller) => Approver {
+                account: Some(caller.account.id),
+                sign_in: caller.sign_in(),
+                guards: caller.guards(now),
+                ..nobody
+            },
+            _ => nobody,
         })
     }
 
-    /// Whether what it showed when it came is still good. Nodes are told when theirs is not.
+    /// Whether what it showed when it came is still good.
     pub async fn is_still_good(&self, app: &App, now: Timestamp) -> Answer<bool> {
         match self {
             Self::Person(caller) => caller::is_still_good(app, caller, now).await,
-            Self::Nobody | Self::Node(..) | Self::Gateway { .. } => Ok(true),
+            Self::Node(_, token) => nodes::is_live(app, token, now).await,
+            Self::Nobody | Self::Gateway { .. } => Ok(true),
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Call {
 }
 
 /// One item of a frame: a call, or what is answered to something that is none.
-pub type Item = Result<Call, (Value, RpcError)>;
+pub type Item = Result<Call, (Option<Value>, RpcError)>;
 
 #[derive(Debug)]
 pub enum RpcError {
@@ -112,14 +112,17 @@ pub fn parse(text: &str) -> Result<(Vec<Item>, bool), RpcError> {
 }
 
 fn call(value: Value) -> Item {
-    let Value::Object(mut fields) = value else { return Err((Value::Null, RpcError::InvalidRequest)) };
+    let no_call = Err((Some(Value::Null), RpcError::InvalidRequest));
+    let Value::Object(mut fields) = value else { return no_call };
     let given = fields.remove("id");
     let id = match &given {
         None => None,
-        Some(Value::Null | Value::String(_) | Value::Number(_)) => given,
-        Some(_) => return Err((Value::Null, RpcError::InvalidRequest)),
+        Some(Value::Null | Value::String(_)) => given,
+        // One that would come back as another number finds no caller.
+        Some(Value::Number(number)) if comes_back(number) => given,
+        Some(_) => return no_call,
     };
-    let refused = |error| Err((id.clone().unwrap_or(Value::Null), error));
+    let refused = |error| Err((Some(id.clone().unwrap_or(Value::Null)), error));
     let is_ours = fields.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
     let Some(Value::String(method)) = fields.remove("method").filter(|_| is_ours) else {
         return refused(RpcError::InvalidRequest);
@@ -129,11 +132,16 @@ fn call(value: Value) -> Item {
         Some(Value::Object(params)) => params,
         Some(Value::Array(items)) if items.is_empty() => Map::new(),
         Some(Value::Array(_)) => {
-            return refused(RpcError::Invalid("Invalid parameters: they must be named".to_owned()));
+            return Err((id, RpcError::Invalid("Invalid parameters: they must be named".to_owned())));
         }
         Some(_) => return refused(RpcError::InvalidRequest),
     };
     Ok(Call { method, params, id })
+}
+
+fn comes_back(number: &serde_json::Number) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.abs() < EXACT)
 }
 
 #[cfg(test)]
@@ -148,7 +156,7 @@ mod tests {
                 .into_iter()
                 .map(|item| match item {
                     Ok(call) => format!("{} {:?}", call.method, call.id.map(|id| id.to_string())),
-                    Err((id, error)) => format!("{} {id}", error.json()["code"]),
+                    Err((id, error)) => format!("{} {}", error.json()["code"], id.unwrap_or_default()),
                 })
                 .collect(),
         };
@@ -159,6 +167,7 @@ mod tests {
         assert_eq!(kinds("7"), ["-32600 null"]);
         assert_eq!(kinds(r#"{"method":"a","id":1}"#), ["-32600 1"]);
         assert_eq!(kinds(r#"{"jsonrpc":"2.0","id":{}}"#), ["-32600 null"]);
+        assert_eq!(kinds(r#"{"jsonrpc":"2.0","method":"a","id":12345678901234567890123}"#), ["-32600 null"]);
         assert_eq!(kinds(r#"{"jsonrpc":"2.0","method":"a","params":7,"id":"x"}"#), ["-32600 \"x\""]);
         assert_eq!(kinds(r#"{"jsonrpc":"2.0","method":"a","params":[1],"id":2}"#), ["-32602 2"]);
         assert_eq!(

@@ -18,6 +18,8 @@ mod polling;
 mod redemption;
 mod refresh;
 mod retention;
+mod socket;
+mod socket_attacks;
 mod socket_door;
 mod support;
 mod tokens;
