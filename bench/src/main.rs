@@ -10,6 +10,7 @@ mod floor;
 mod load;
 mod process;
 mod scenarios;
+mod sockets;
 mod storm;
 mod table;
 
@@ -28,6 +29,8 @@ enum Command {
     Floor,
     /// Runs every scenario on the floor, `SQLite` and `PostgreSQL`, interleaved, and prints a table
     Run(scenarios::Options),
+    /// Opens idle sockets, and times how decisions reach waiting nodes
+    Sockets(sockets::Options),
     /// Simulates a fleet that comes back after an outage
     Storm,
 }
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         Command::Floor => runtime.block_on(floor::serve()),
         Command::Run(options) => runtime.block_on(scenarios::run(options)),
+        Command::Sockets(options) => runtime.block_on(sockets::run(options)),
         Command::Storm => {
             storm::run();
             Ok(())

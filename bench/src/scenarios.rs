@@ -441,7 +441,7 @@ async fn million(options: &Options) -> anyhow::Result<()> {
 }
 
 /// The cluster that `scripts/with-postgres` started, and its first process.
-fn postgres() -> anyhow::Result<Option<(String, u32)>> {
+pub fn postgres() -> anyhow::Result<Option<(String, u32)>> {
     let Ok(url) = std::env::var("COUNTERSIGN_TEST_POSTGRES") else { return Ok(None) };
     let data = std::env::var("COUNTERSIGN_TEST_POSTGRES_DATA")?;
     let pid = std::fs::read_to_string(PathBuf::from(data).join("postmaster.pid"))?;

@@ -6,7 +6,7 @@ import axe from 'axe-core';
 
 import {
   approve, approveButton, denyButton, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
-  newCommandLine, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
+  newCommandLine, newNode, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
 } from './support.mjs';
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'];
@@ -20,7 +20,7 @@ let server, browser, television;
 before(async () => {
   server = await startServer();
   browser = await launchBrowser();
-  for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy']) server.addUser(name);
+  for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy', 'nora']) server.addUser(name);
   server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
   television = server.addPublicClient('television', 'Living-room television');
   server.addPublicClient(
@@ -145,6 +145,41 @@ pageTest('confirm for somebody else', async (page) => {
 pageTest('confirm with long words', async (page) => {
   const device = await newWordyDevice();
   await openConfirm(page, device, 'annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
+});
+
+/** Nodes end with the server where nobody decides about them. */
+const phone = (id) => newNode(server, 'Ada’s phone', 'ios', `6f1c0d9e-58c1-4d8e-9b1a-2f00d2a4c${id}`);
+
+pageTest('confirm a pairing', async (page) => {
+  const node = await phone('001');
+  await openConfirm(page, node, 'ada');
+  await page.getByText('6f1c0d9e-58c1-4d8e-9b1a-2f00d2a4c001').waitFor();
+});
+
+pageTest('confirm a pairing that replaces', async (page) => {
+  const node = await phone('002');
+  await (await newPerson(server, 'ada')).decide(node.user_code, 'approve');
+  await node.ended;
+  await openConfirm(page, await phone('002'), 'ada');
+  await page.getByText('It takes the place of your device “Ada’s phone”').waitFor();
+});
+
+pageTest('foreign', async (page) => {
+  const node = await phone('003');
+  await (await newPerson(server, 'grace')).decide(node.user_code, 'approve');
+  await node.ended;
+  await openConfirm(page, await phone('003'), 'ada');
+  await ownDevice(page).check();
+  await approveButton(page).click();
+  await seesHeading(page, 'Not yours to pair');
+});
+
+pageTest('account with a paired node', async (page) => {
+  const node = await phone('004');
+  await (await newPerson(server, 'nora')).decide(node.user_code, 'approve');
+  await node.ended;
+  await openSignedIn(page, '/account', 'nora');
+  await page.getByRole('heading', { name: 'Ada’s phone' }).waitFor();
 });
 
 pageTest('approved', async (page) => {

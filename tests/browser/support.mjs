@@ -138,6 +138,30 @@ export async function newCommandLine(server, fields) {
   return { ...asked.body, poll: () => postJson(`${server.url}/v1/auth/device/token`, { device_code }) };
 }
 
+/** A node that waits to be paired: our own command, at the socket door. */
+export async function newNode(server, name, type, deviceId) {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-node-'));
+  const child = spawn(program(), [
+    'pair', '--server', server.url, '--name', name, '--type', type, '--device-id', deviceId,
+    '--no-browser', '--credentials', join(folder, 'credentials.json'),
+  ], { cwd: folder, env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stdout.on('data', (data) => { said += data; });
+  const ended = once(child, 'close').then(([code]) => {
+    rmSync(folder, { recursive: true });
+    return { code, said };
+  });
+  const user_code = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      said += `${line}\n`;
+      const code = /and enter (\d{6})/.exec(line)?.[1];
+      if (code) resolve(code);
+    });
+    ended.then(({ said: all }) => reject(new Error(`pair ended early: ${all}`)));
+  });
+  return { user_code, verification_uri_complete: `${server.url}/device?user_code=${user_code}`, ended };
+}
+
 export const verifyCode = (server, cli_code) => postJson(
   `${server.url}/v1/auth/cli-verify`, { cli_code }, { 'User-Agent': 'acme-cli/2.1 (linux)' },
 );

@@ -11,6 +11,7 @@ use countersign_core::time::Span;
 use countersign_server::app::App;
 use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings};
+use countersign_server::flow::nodes::{self, Assigned};
 use countersign_server::flow::{devices, keys, setup};
 use countersign_server::signing::{JWKS_CACHED, Stage};
 use countersign_server::store::Opening;
@@ -353,6 +354,20 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
                 return line(format!("Disconnected {id}."));
             }
             Err(failure(format!("there is no connected device {id}"), "`countersign device list` shows them"))
+        }
+        DeviceCommand::Assign { id, owner } => {
+            let owner = username(&owner)?;
+            match nodes::assign(&app, id, &owner, now).await? {
+                Assigned::Done => line(format!("{id} belongs to {owner} from now on.")),
+                Assigned::NoDevice => Err(failure(
+                    format!("there is no paired node {id} that is nobody's"),
+                    "`countersign device list` shows them; what is somebody's must be removed first",
+                )),
+                Assigned::NoUser => Err(failure(
+                    format!("there is no enabled user `{owner}`"),
+                    "`countersign user list` shows those that exist",
+                )),
+            }
         }
     }
 }

@@ -389,6 +389,13 @@ pub enum DeviceCommand {
     },
     /// Disconnects one
     Revoke { id: DeviceId },
+    /// Gives a paired node that is nobody's to a user
+    Assign {
+        id: DeviceId,
+        /// The user whose it is from now on
+        #[arg(long, value_name = "USER")]
+        owner: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,8 @@ use url::{Host, Url};
 
 use crate::Error;
 
+pub const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Refuses plain http to another machine.
@@ -32,7 +34,7 @@ pub fn client(server: &str) -> Result<(String, reqwest::Client), Error> {
     let http = reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .build()
         .map_err(|error| protocol(&error.to_string()))?;
     Ok((server.to_owned(), http))

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use url::Url;
 
-use crate::http::{check_safe, host, visible};
+use crate::http::{USER_AGENT, check_safe, host, visible};
 use crate::login::{backed_off, fraction};
 use crate::{Error, Plain, unix_time};
 
@@ -270,6 +270,7 @@ impl Socket {
             }
         };
         let mut request = url.into_client_request().map_err(|error| network(error.to_string()))?;
+        request.headers_mut().insert("user-agent", HeaderValue::from_static(USER_AGENT));
         if let Some(token) = token
             && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
         {

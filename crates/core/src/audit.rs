@@ -33,6 +33,7 @@ actions! {
     SignedOut = "sign_in.ended",
     CodeWrong = "code.wrong",
     PairingRequested = "pairing.requested",
+    NodeAssigned = "node.assigned",
     NodeImported = "node.imported",
     NodeRefreshed = "node.refreshed",
     NodeRenamed = "node.renamed",

@@ -67,6 +67,8 @@ ids! {
     /// One line of the inventory: everything that came of one approval. The `sid` of its tokens, or the
     /// id of its API key.
     DeviceId,
+    /// A running server, among those that share a database.
+    ServerId,
     /// What a node calls itself: any UUID.
     NodeId,
     /// One issued access token; its `jti`.

@@ -28,3 +28,10 @@ CREATE TABLE node (
 CREATE INDEX node_account ON node (account_id) WHERE account_id IS NOT NULL;
 CREATE INDEX node_expiry ON node (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX node_revoked ON node (revoked_at) WHERE revoked_at IS NOT NULL;
+
+-- Which nodes are connected to which server, where several share a database.
+CREATE TABLE presence (
+    server  BYTEA  NOT NULL PRIMARY KEY,
+    beat_at BIGINT NOT NULL,
+    devices BYTEA  NOT NULL
+);

@@ -157,6 +157,8 @@ impl Sockets {
 #[derive(Debug)]
 pub struct Hub {
     sockets: Mutex<Sockets>,
+    /// The nodes that are connected to other servers on the same database.
+    elsewhere: Mutex<HashSet<DeviceId>>,
     next: AtomicU64,
     /// The tasks that serve them.
     pub tasks: TaskTracker,
@@ -171,6 +173,7 @@ impl Default for Hub {
         let (news, heard) = mpsc::channel(NEWS);
         Self {
             sockets: Mutex::default(),
+            elsewhere: Mutex::default(),
             next: AtomicU64::new(1),
             tasks: TaskTracker::new(),
             missed: Notify::new(),
@@ -239,8 +242,26 @@ impl Hub {
         self.lock().by_id.len()
     }
 
+    /// Whether a node is connected, here or to another server.
     pub fn is_online(&self, device: DeviceId) -> bool {
+        self.is_here(device) || self.lock_elsewhere().contains(&device)
+    }
+
+    fn is_here(&self, device: DeviceId) -> bool {
         self.lock().by_device.contains_key(&device)
+    }
+
+    /// The nodes that are connected here.
+    pub fn connected(&self) -> Vec<DeviceId> {
+        self.lock().by_device.keys().copied().collect()
+    }
+
+    fn lock_elsewhere(&self) -> MutexGuard<'_, HashSet<DeviceId>> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_elsewhere(&self, devices: Vec<DeviceId>) {
+        *self.lock_elsewhere() = devices.into_iter().collect();
     }
 
     /// Whether anybody here would hear of this grant.
@@ -262,7 +283,8 @@ impl Hub {
             }
         };
         let wanted = held.into_iter().filter(|(_, held)| match whose {
-            Whose::Account(account) => held.owner == Some(account),
+            // What was nobody's may be somebody's by now.
+            Whose::Account(account) => held.owner.is_none_or(|owner| owner == account),
             Whose::Device(_) | Whose::Everybody => true,
         });
         wanted.map(|(id, held)| (id, held.token)).collect()
@@ -313,7 +335,7 @@ impl Hub {
     pub fn hear(&self, event: &Event) {
         let concerns = match event {
             Event::Grant(_) | Event::Pairing(_) | Event::NodesOf(_) | Event::Missed => self.count() > 0,
-            Event::Node(id, _) | Event::Removed(id, _) => self.is_online(*id) || self.has_operators(),
+            Event::Node(id, _) | Event::Removed(id, _) => self.is_here(*id) || self.has_operators(),
             Event::Client(_) | Event::Keys => false,
         };
         if concerns && self.news.try_send((event.clone(), instant())).is_err() {

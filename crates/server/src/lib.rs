@@ -19,6 +19,7 @@ mod ops;
 mod origin;
 mod pages;
 mod password;
+mod presence;
 pub mod remembered;
 pub mod router;
 pub mod serve;

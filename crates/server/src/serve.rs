@@ -27,7 +27,7 @@ use crate::http::HEAD_BYTES;
 use crate::router::Peer;
 use crate::store::Opening;
 use crate::world::{Clock, Entropy};
-use crate::{ops, router, sweep, ws};
+use crate::{ops, presence, router, sweep, ws};
 
 /// A request's head must be here by then.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -62,6 +62,9 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     let (listener, address) = bind("server.listen", config.listen).await?;
     let (ops_listener, ops_address) = bind("ops.listen", config.ops_listen).await?;
     let app = Arc::new(setup::open(config, Opening::Migrate, address, clock, entropy).await?);
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the number of open files stays as it is, and with it the number of connections");
+    }
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let places = app.config.max_connections as usize;
@@ -70,6 +73,7 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
     tasks.spawn(app.store.listen(stop.clone()));
     tasks.spawn(ws::news::run(app.clone(), stop.clone()));
+    tasks.spawn(presence::run(app.clone(), stop.clone()));
     tasks.spawn(sweep::codes(app.clone(), stop.clone()));
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use countersign_core::account::Account;
+use countersign_core::account::{Account, Username};
 use countersign_core::audit::{Action, Event as AuditEvent};
 use countersign_core::grant::Origin;
 use countersign_core::id::{AccountId, DeviceId, NodeId};
@@ -16,7 +16,7 @@ use crate::limits::address_key;
 use crate::password::PasswordError;
 use crate::store::feed::{Ending, Event};
 pub use crate::store::nodes::Listed;
-use crate::store::{Stmt, audit, nodes};
+use crate::store::{Stmt, accounts, audit, nodes};
 
 /// Imported tokens are of another make: of this many characters, and no JWT.
 const IMPORTED_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
@@ -177,6 +177,27 @@ pub async fn rename_own(
     event.address = Some(address.to_owned());
     let batch = vec![nodes::rename_own(id, account.id, name), audit::insert(event)];
     Ok(app.store.commit(batch).await?.is_done())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    Done,
+    NoDevice,
+    NoUser,
+}
+
+/// Gives a node that is nobody's to somebody.
+pub async fn assign(app: &App, id: DeviceId, owner: &Username, now: Timestamp) -> Answer<Assigned> {
+    let found = accounts::by_name(&app.store, owner).await?;
+    let Some((account, _)) = found.filter(|(account, _)| account.is_enabled()) else {
+        return Ok(Assigned::NoUser);
+    };
+    let mut event = app.event(now, Action::NodeAssigned)?;
+    event.account = Some(account.id);
+    event.device = Some(id);
+    let batch = vec![accounts::hold(account.id), nodes::assign(id, account.id), audit::insert(event)];
+    let done = app.store.commit(batch).await?.is_done();
+    Ok(if done { Assigned::Done } else { Assigned::NoDevice })
 }
 
 pub async fn rename(app: &App, node: &Node, name: &str, actor: &Actor, now: Timestamp) -> Answer<bool> {

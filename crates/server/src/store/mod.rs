@@ -22,6 +22,7 @@ pub mod keys;
 mod migrations;
 pub mod nodes;
 pub mod postgres;
+pub mod presence;
 mod sqlite;
 mod value;
 
@@ -286,6 +287,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         keys::STATEMENTS,
         migrations::STATEMENTS,
         nodes::STATEMENTS,
+        presence::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -52,6 +52,7 @@ statements! {
                WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?5)";
     REPLACE_SHOWN = "UPDATE node SET digest = ?2, phc = ?3, expires_at = ?4, last_used = ?5 \
                      WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?5) AND digest = ?6";
+    ASSIGN = "UPDATE node SET account_id = ?2 WHERE id = ?1 AND account_id IS NULL AND revoked_at IS NULL";
     RENAME = "UPDATE node SET name = ?2 WHERE id = ?1";
     RENAME_OWN = "UPDATE node SET name = ?3 WHERE id = ?1 AND account_id = ?2";
     USED = "UPDATE node SET last_used = ?2 WHERE id = ?1 AND revoked_at IS NULL AND (last_used IS NULL OR last_used <= ?3)";
@@ -186,6 +187,11 @@ pub fn replace(
     let mut args = vec![id.into(), digest.into(), phc.into(), expires_at.into(), now.into()];
     args.extend(shown.map(Into::into));
     Stmt::one(if shown.is_some() { REPLACE_SHOWN } else { REPLACE }, args)
+}
+
+/// A conflict if it is somebody's, or was revoked.
+pub fn assign(id: DeviceId, account: AccountId) -> Stmt {
+    Stmt::one(ASSIGN, vec![id.into(), account.into()])
 }
 
 pub fn rename(id: DeviceId, name: &str) -> Stmt {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_core::account::Username;
 use countersign_core::client::ClientId;
-use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, NodeId, TokenId};
+use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, NodeId, ServerId, TokenId};
 use countersign_core::node::NodeKind;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
@@ -63,6 +63,7 @@ into_value! {
     DeviceId, id => Self::Bytes(id.as_bytes().to_vec());
     TokenId, id => Self::Bytes(id.as_bytes().to_vec());
     NodeId, id => Self::Bytes(id.as_bytes().to_vec());
+    ServerId, id => Self::Bytes(id.as_bytes().to_vec());
     AuditId, id => Self::Bytes(id.as_bytes().to_vec());
 }
 

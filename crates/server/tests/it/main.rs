@@ -21,6 +21,7 @@ mod retention;
 mod socket;
 mod socket_attacks;
 mod socket_door;
+mod socket_frames;
 mod support;
 mod tokens;
 mod trusted_issuers;
