@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 
 import {
-  approve, approveButton, denyButton, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
+  approve, approveButton, denyButton, enrol, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
   newCommandLine, newNode, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
 } from './support.mjs';
 
@@ -20,7 +20,7 @@ let server, browser, television;
 before(async () => {
   server = await startServer();
   browser = await launchBrowser();
-  for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy', 'nora']) server.addUser(name);
+  for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy', 'nora', 'hedy', 'lise']) server.addUser(name);
   server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
   television = server.addPublicClient('television', 'Living-room television');
   server.addPublicClient(
@@ -180,6 +180,39 @@ pageTest('account with a paired node', async (page) => {
   await node.ended;
   await openSignedIn(page, '/account', 'nora');
   await page.getByRole('heading', { name: 'Ada’s phone' }).waitFor();
+});
+
+pageTest('totp', async (page) => {
+  await openSignedIn(page, '/account/totp', 'grace');
+  await seesHeading(page, 'Set up an authenticator app');
+});
+
+pageTest('totp wrong', async (page) => {
+  await openSignedIn(page, '/account/totp', 'grace');
+  await page.getByLabel('Code that the app shows').fill('000000');
+  await page.getByRole('button', { name: 'Turn it on' }).click();
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('recovery codes', async (page) => {
+  await openSignedIn(page, '/account', 'hedy');
+  await enrol(page);
+});
+
+pageTest('second step', async (page) => {
+  await page.goto('/login?next=account');
+  await signIn(page, 'hedy');
+  await seesHeading(page, 'One more step');
+  await page.getByLabel('Code', { exact: true }).fill('000000');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('alert').waitFor();
+});
+
+pageTest('account with an app', async (page) => {
+  await openSignedIn(page, '/account', 'lise');
+  await enrol(page);
+  await page.getByRole('link', { name: 'I have kept them' }).click();
+  await page.getByText('10 recovery codes are left.').waitFor();
 });
 
 pageTest('approved', async (page) => {

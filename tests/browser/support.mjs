@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -136,6 +137,28 @@ export async function newCommandLine(server, fields) {
   assert.equal(asked.status, 200, JSON.stringify(asked.body));
   const { device_code } = asked.body;
   return { ...asked.body, poll: () => postJson(`${server.url}/v1/auth/device/token`, { device_code }) };
+}
+
+/** What an authenticator app shows for this secret (RFC 6238), now or some steps later. */
+export function totp(secret, later = 0) {
+  const symbols = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret].map((symbol) => symbols.indexOf(symbol).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
+  const mac = createHmac('sha1', key).update(step).digest();
+  const number = mac.readUInt32BE(mac.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
+/** Sets an authenticator app up in a browser that is signed in; its secret, and the recovery codes. */
+export async function enrol(page) {
+  await page.goto('/account/totp');
+  const secret = (await page.locator('#totp-secret').innerText()).replaceAll(' ', '');
+  await page.getByLabel('Code that the app shows').fill(totp(secret));
+  await page.getByRole('button', { name: 'Turn it on' }).click();
+  await seesHeading(page, 'Your recovery codes');
+  return { secret, codes: await page.locator('.recovery-code').allInnerTexts() };
 }
 
 /** A node that waits to be paired: our own command, at the socket door. */

@@ -12,7 +12,7 @@ use countersign_server::app::App;
 use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings};
 use countersign_server::flow::nodes::{self, Assigned};
-use countersign_server::flow::{devices, keys, setup};
+use countersign_server::flow::{devices, factors, keys, setup};
 use countersign_server::signing::{JWKS_CACHED, Stage};
 use countersign_server::store::Opening;
 use countersign_server::world::{Clock, Entropy};
@@ -123,6 +123,18 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
         UserCommand::Enable { name } => {
             let name = username(&name)?;
             done(accounts::enable(&app, &name, now).await?, format!("Enabled {name}."))
+        }
+        UserCommand::ResetFactors { name } => {
+            let name = username(&name)?;
+            if factors::reset(&app, &name, now).await? {
+                return line(format!(
+                    "{name} signs in with their password alone, until they set something up."
+                ));
+            }
+            Err(failure(
+                format!("there is no user `{name}`"),
+                "`countersign user list` shows those that exist",
+            ))
         }
         UserCommand::Remove { name } => {
             let name = username(&name)?;

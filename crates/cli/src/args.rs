@@ -270,6 +270,8 @@ pub enum UserCommand {
     Disable { name: String },
     /// Lets a person sign in again; devices must be connected anew
     Enable { name: String },
+    /// Takes a person's second factors away, for whoever lost all of them
+    ResetFactors { name: String },
     /// Removes a person and disconnects all of their devices; the audit trail keeps their id
     Remove { name: String },
 }

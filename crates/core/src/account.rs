@@ -67,12 +67,70 @@ impl Account {
     }
 }
 
+/// From whom a second factor is demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFactor {
+    Optional,
+    Administrators,
+    Everybody,
+}
+
+impl SecondFactor {
+    pub const NAMES: [&str; 3] = ["optional", "administrators", "everybody"];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "optional" => Some(Self::Optional),
+            "administrators" => Some(Self::Administrators),
+            "everybody" => Some(Self::Everybody),
+            _ => None,
+        }
+    }
+
+    pub const fn is_demanded_of(self, account: &Account) -> bool {
+        match self {
+            Self::Optional => false,
+            Self::Administrators => account.admin,
+            Self::Everybody => true,
+        }
+    }
+}
+
 /// How and when a person signed in; it goes into the tokens that they approve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
     pub at: Timestamp,
     /// Authentication methods (RFC 8176), such as `pwd`.
     pub amr: Vec<String>,
+}
+
+/// The two values of `acr`.
+pub const SINGLE_FACTOR: &str = "single-factor";
+pub const MULTI_FACTOR: &str = "multi-factor";
+
+/// What stands in `amr` where two factors of different kinds were shown (RFC 8176 §2).
+pub const MFA: &str = "mfa";
+
+impl SignIn {
+    pub fn is_multi_factor(&self) -> bool {
+        self.amr.iter().any(|method| method == MFA)
+    }
+
+    /// The authentication context class of OpenID Connect Core §2.
+    pub fn acr(&self) -> &'static str {
+        if self.is_multi_factor() { MULTI_FACTOR } else { SINGLE_FACTOR }
+    }
+
+    /// Another factor was shown beside what there was.
+    #[must_use]
+    pub fn and(mut self, method: &str) -> Self {
+        for method in [method, MFA] {
+            if !self.amr.iter().any(|known| known == method) {
+                self.amr.push(method.to_owned());
+            }
+        }
+        self
+    }
 }
 
 /// A signed-in browser.
@@ -91,6 +149,15 @@ pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_factors_are_more_than_one() {
+        let one = SignIn { at: Timestamp::from_micros(0), amr: vec!["pwd".to_owned()] };
+        assert_eq!((one.acr(), one.is_multi_factor()), (SINGLE_FACTOR, false));
+        let two = one.and("otp").and("otp");
+        assert_eq!(two.amr, ["pwd", "otp", "mfa"]);
+        assert_eq!(two.acr(), MULTI_FACTOR);
+    }
 
     #[test]
     fn names_that_differ_in_case_are_one() {

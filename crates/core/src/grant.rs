@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::SignIn;
+use crate::account::{MULTI_FACTOR, SINGLE_FACTOR, SignIn};
 use crate::client::ClientId;
 use crate::id::{AccountId, DeviceId, GrantId};
 use crate::node::NodeFacts;
@@ -193,6 +193,23 @@ pub enum Refusal {
     Redeemed,
     #[error("the sign-in is not fresh enough")]
     SignInTooOld,
+    #[error("the sign-in took one factor")]
+    SignInTooWeak,
+}
+
+/// What the operator's policy demands of the sign-in behind an approval, whatever was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    pub multi_factor: bool,
+    pub max_age: Option<Duration>,
+}
+
+impl TokensOptions {
+    /// The first of `acr_values` that we know is what is preferred (OIDC Core §3.1.2.1).
+    fn wants_multi_factor(&self) -> bool {
+        let known = |value: &&String| [SINGLE_FACTOR, MULTI_FACTOR].contains(&value.as_str());
+        self.acr_values.iter().find(known).is_some_and(|value| value == MULTI_FACTOR)
+    }
 }
 
 impl Grant {
@@ -231,12 +248,24 @@ impl Grant {
         }
     }
 
-    /// Whether this sign-in is fresh enough for what was asked (OIDC Core §3.1.2.1): one that came
-    /// after the question always is, or `max_age=0` could never be met.
-    pub fn accepts(&self, sign_in: &SignIn, now: Timestamp) -> bool {
-        let Ask::Tokens(ask) = &self.ask else { return true };
-        let young = |max_age: u32| now.since(sign_in.at) <= Duration::from_secs(u64::from(max_age));
-        sign_in.at >= self.asked_at || (!ask.options.prompt_login && ask.options.max_age.is_none_or(young))
+    /// Whether this sign-in is fresh and strong enough for what was asked, and for what the policy
+    /// demands beside that.
+    pub fn accepts(&self, sign_in: &SignIn, demand: Demand, now: Timestamp) -> Result<(), Refusal> {
+        let asked = match &self.ask {
+            Ask::Tokens(ask) => Some(&ask.options),
+            Ask::Key(_) | Ask::Pairing(_) => None,
+        };
+        let strong = asked.is_some_and(TokensOptions::wants_multi_factor);
+        if (demand.multi_factor || strong) && !sign_in.is_multi_factor() {
+            return Err(Refusal::SignInTooWeak);
+        }
+        // OIDC Core §3.1.2.1. One that came after the question is always fresh, or `max_age=0` could never
+        // be met.
+        let asked_age = asked.and_then(|options| options.max_age).map(|age| Duration::from_secs(age.into()));
+        let max_age = [asked_age, demand.max_age].into_iter().flatten().min();
+        let young = max_age.is_none_or(|age| now.since(sign_in.at) <= age);
+        let again = asked.is_some_and(|options| options.prompt_login);
+        if sign_in.at >= self.asked_at || (!again && young) { Ok(()) } else { Err(Refusal::SignInTooOld) }
     }
 
     /// Whether a decision can still be made.
@@ -249,11 +278,9 @@ impl Grant {
     }
 
     /// Step 4, yes.
-    pub fn approve(mut self, approval: Approval) -> Result<Self, Refusal> {
+    pub fn approve(mut self, approval: Approval, demand: Demand) -> Result<Self, Refusal> {
         self.undecided(approval.at)?;
-        if !self.accepts(&approval.sign_in, approval.at) {
-            return Err(Refusal::SignInTooOld);
-        }
+        self.accepts(&approval.sign_in, demand, approval.at)?;
         self.state = State::Approved(approval);
         Ok(self)
     }
@@ -329,24 +356,52 @@ mod tests {
         let options = TokensOptions { max_age: Some(60), ..TokensOptions::default() };
         let stale = SignIn { at: START - Duration::from_secs(1), amr: Vec::new() };
         let late = START + Duration::from_mins(1);
-        assert!(grant(options.clone()).accepts(&stale, START + Duration::from_secs(59)));
+        assert!(
+            grant(options.clone())
+                .accepts(&stale, Demand::default(), START + Duration::from_secs(59))
+                .is_ok()
+        );
         let after = SignIn { at: START, amr: Vec::new() };
-        assert!(grant(options.clone()).accepts(&after, late + Duration::from_mins(1)));
+        assert!(
+            grant(options.clone()).accepts(&after, Demand::default(), late + Duration::from_mins(1)).is_ok()
+        );
         let yes = Approval { sign_in: stale, ..approval(late) };
-        assert_eq!(grant(options).approve(yes).err(), Some(Refusal::SignInTooOld));
+        assert_eq!(grant(options).approve(yes, Demand::default()).err(), Some(Refusal::SignInTooOld));
+    }
+
+    #[test]
+    fn some_approvals_take_two_factors() {
+        let one = SignIn { at: START, amr: vec!["pwd".to_owned()] };
+        let two = one.clone().and("otp");
+        let refusal = |values: &[&str], demand: Demand, sign_in: &SignIn| {
+            let acr_values = values.iter().map(|value| (*value).to_owned()).collect();
+            let options = TokensOptions { acr_values, ..TokensOptions::default() };
+            grant(options).accepts(sign_in, demand, START).err()
+        };
+        let policy = Demand { multi_factor: true, max_age: None };
+        assert_eq!(refusal(&[], Demand::default(), &one), None);
+        assert_eq!(refusal(&[], policy, &one), Some(Refusal::SignInTooWeak));
+        assert_eq!(refusal(&[], policy, &two), None);
+        assert_eq!(refusal(&["x", MULTI_FACTOR], Demand::default(), &one), Some(Refusal::SignInTooWeak));
+        assert_eq!(refusal(&[SINGLE_FACTOR, MULTI_FACTOR], Demand::default(), &one), None);
+        let old = SignIn { at: START - Duration::from_secs(61), ..two };
+        let fresh = Demand { multi_factor: true, max_age: Some(Duration::from_mins(1)) };
+        assert_eq!(refusal(&[], fresh, &old), Some(Refusal::SignInTooOld));
     }
 
     #[test]
     fn prompt_login_wants_a_sign_in_after_the_question() {
         let options = TokensOptions { prompt_login: true, ..TokensOptions::default() };
         let before = SignIn { at: START - Duration::from_secs(1), amr: Vec::new() };
-        assert!(!grant(options.clone()).accepts(&before, START));
-        assert!(grant(options).accepts(&SignIn { at: START, amr: Vec::new() }, START));
+        assert!(grant(options.clone()).accepts(&before, Demand::default(), START).is_err());
+        assert!(
+            grant(options).accepts(&SignIn { at: START, amr: Vec::new() }, Demand::default(), START).is_ok()
+        );
     }
 
     #[test]
     fn approval_outruns_the_pace_but_not_the_clock() {
-        let approved = grant(TokensOptions::default()).approve(approval(START)).unwrap();
+        let approved = grant(TokensOptions::default()).approve(approval(START), Demand::default()).unwrap();
         assert!(matches!(approved.poll(Some(START), START), Poll::Ready(_)));
         assert_eq!(approved.poll(None, START + TTL), Poll::Expired);
     }
@@ -401,7 +456,7 @@ mod tests {
                         }
                         None
                     }
-                    Event::Approve => grant.clone().approve(approval(now)).ok().inspect(|_| approved += 1),
+                    Event::Approve => grant.clone().approve(approval(now), Demand::default()).ok().inspect(|_| approved += 1),
                     Event::Deny => grant.clone().deny(now).ok().inspect(|_| ended = true),
                     Event::Undo => grant.clone().undo(now).ok().inspect(|_| ended = true),
                     Event::Redeem => grant.clone().redeem(DeviceId::new(now, [3; 10]), now).ok().inspect(|_| redeemed += 1),

@@ -96,12 +96,16 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),
         endpoint(POST, "/login",                                  Form,           post(pages::sign_in)),
+        endpoint(GET,  "/login/second",                           Public,         get(pages::second)),
+        endpoint(POST, "/login/second",                           Form,           post(pages::complete)),
         endpoint(GET,  "/logout",                                 Person,         get(pages::logout)),
         endpoint(POST, "/logout",                                 Form,           post(pages::leave)),
         endpoint(GET,  verification_path,                         Person,         get(pages::device)),
         endpoint(POST, verification_path,                         PersonsForm,    post(pages::enter)),
         endpoint(GET,  "/account",                                Person,         get(pages::account)),
         endpoint(POST, "/account",                                PersonsForm,    post(pages::revoke)),
+        endpoint(GET,  "/account/totp",                           Person,         get(pages::totp)),
+        endpoint(POST, "/account/totp",                           PersonsForm,    post(pages::enrol)),
         endpoint(GET,  "/account/connect/{id}",                   Person,         get(pages::connecting)),
     ]
 }

@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::code::{UserCode, draw_reverse};
-use countersign_core::id::GrantId;
+use countersign_core::id::{AccountId, GrantId};
 use countersign_core::secret::{Digest, MacKey};
 use zeroize::Zeroizing;
 
@@ -164,6 +164,11 @@ impl Vault {
     /// What is stored of a reverse code.
     pub fn reverse(&self, code: &UserCode) -> Digest {
         self.reverse.mac(&[b"code", code.as_str().as_bytes()])
+    }
+
+    /// What is stored of a recovery code.
+    pub fn recovery(&self, account: AccountId, code: &UserCode) -> Digest {
+        self.codes.mac(&[b"recovery", account.as_bytes(), code.as_str().as_bytes()])
     }
 
     /// The hidden field that shows that a form came from one of our pages in this browser.

@@ -24,6 +24,28 @@ login-submit = Sign in
 login-wrong = The user name or the password is not right.
 login-signed-out = You are signed out.
 
+second-title = One more step
+second-text = Your password is right. Now the code that your authenticator app shows.
+second-label = Code
+second-recovery = Without your phone, one of your recovery codes will do.
+second-submit = Sign in
+second-wrong = This code is not right, or was used before. Wait for the next one, or try a recovery code.
+
+totp-title = Set up an authenticator app
+totp-demanded = Your account needs a second factor before it can connect anything.
+totp-text = Scan this with an authenticator app on your phone. From then on you sign in with your password and the code that the app shows.
+totp-qr = QR code for your authenticator app
+totp-here = Open it in an app on this device
+totp-typed = Or type this into the app:
+totp-label = Code that the app shows
+totp-submit = Turn it on
+totp-wrong = This code is not right. Is the clock of your phone right? Try the next one.
+
+recovery-title = Your recovery codes
+recovery-text = The app is on. If you ever lose it, each of these signs you in once. Print them, or keep them where you keep passwords.
+recovery-once = They are shown this once. Older ones do not work any more.
+recovery-go-on = I have kept them
+
 confirm-title = Connect this device?
 confirm-lead = { $client } wants to use your account, { $name }.
 confirm-pair-lead = “{ $device }” wants to be paired with your account, { $name }.
@@ -106,6 +128,18 @@ account-none = Nothing is connected yet.
 account-connect = Connect a device
 account-connected = Connected
 account-kind-key = API key
+account-sign-in-title = How you sign in
+account-totp-off = With your password alone. An authenticator app keeps others out even if they find it.
+account-totp-begin = Set up an authenticator app
+account-totp-on = With your password and an authenticator app, since { $when }.
+account-recovery-left = { $n ->
+    [0] No recovery code is left.
+    [one] { $n } recovery code is left.
+   *[other] { $n } recovery codes are left.
+}
+account-recovery-new = Make new recovery codes
+account-totp-remove = Turn the app off
+account-totp-removed = The authenticator app is off. You sign in with your password alone.
 account-rename = Rename
 account-renamed = The device has its new name.
 account-online = online

@@ -25,6 +25,8 @@ pub enum ApiError {
     Unauthorized(&'static str),
     /// Somebody is, who may not.
     Forbidden(&'static str),
+    /// Somebody is, whose sign-in is not enough (RFC 9470).
+    SignIn(&'static str),
     NotFound(&'static str),
     Method,
     /// It was done before.
@@ -56,7 +58,7 @@ impl ApiError {
             Self::Body(BadForm::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BadForm::ContentType(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::SignIn(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -86,6 +88,7 @@ impl ApiError {
             Self::InvalidScope(_) => "invalid_scope",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::SignIn(_) => "insufficient_user_authentication",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Pending => "authorization_pending",
@@ -108,6 +111,7 @@ impl ApiError {
             Self::InvalidRequest(why)
             | Self::Unauthorized(why)
             | Self::Forbidden(why)
+            | Self::SignIn(why)
             | Self::NotFound(why)
             | Self::Conflict(why) => (*why).to_owned(),
             Self::InvalidClient => {

@@ -28,6 +28,7 @@ use crate::flow::clients;
 use crate::flow::collect::{self, Collected, Polled};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
 use crate::flow::devices::{self, Device};
+use crate::flow::policy::{Lacking, Sufficient};
 use crate::flow::reverse::{self, Making, Verified};
 use crate::http::PathId;
 use crate::limits::address_key;
@@ -211,7 +212,9 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome
         Decided::Approved | Decided::Denied => {
             Ok(ok(json!({ "message": "Device authorized successfully", "user_code": typed })))
         }
-        Decided::TooLate | Decided::SignInTooOld | Decided::Foreign => Err(unknown),
+        Decided::SignInTooOld => Err(lacking(Lacking::Freshness)),
+        Decided::SignInTooWeak => Err(lacking(Lacking::SecondFactor)),
+        Decided::TooLate | Decided::Foreign => Err(unknown),
     }
 }
 
@@ -222,7 +225,8 @@ pub async fn dashboard_code(State(app): State<Arc<App>>, request: Request) -> Ou
     let caller = person(&app, &parts, now).await?;
     body.finish()?;
     let (from, address) = (http::origin(&parts), http::address(&parts));
-    let made = match reverse::make(&app, &caller, from, address, now).await? {
+    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    let made = match reverse::make(&app, able, from, address, now).await? {
         Making::Made(made) => made,
         Making::TooMany(wait) => return Err(ApiError::Limited(wait)),
         Making::Refused => return Err(ApiError::Unauthorized("you are not signed in any more")),
@@ -248,6 +252,13 @@ pub async fn verify(State(app): State<Arc<App>>, request: Request) -> Outcome {
         Verified::Used => Err(ApiError::Used),
         Verified::Limited(wait) => Err(ApiError::Limited(wait)),
     }
+}
+
+fn lacking(lacking: Lacking) -> ApiError {
+    ApiError::SignIn(match lacking {
+        Lacking::Freshness => "sign in again: this takes a fresher sign-in",
+        Lacking::SecondFactor => "sign in with a second factor: this takes two",
+    })
 }
 
 /// Who somebody is, by whatever they have.
@@ -404,7 +415,8 @@ pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcom
     };
     body.finish()?;
     within_limits(&app, &caller.account.id.to_string())?;
-    let created = api_keys::create(&app, &caller, order, http::origin(&parts), now).await?;
+    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    let created = api_keys::create(&app, able, order, http::origin(&parts), now).await?;
     let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
     Ok(made(&plain, &key, now))
 }
@@ -434,7 +446,8 @@ pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request
     body.finish()?;
     within_limits(&app, &caller.account.id.to_string())?;
     let key = own_key(&app, &caller, &id, now).await?;
-    match api_keys::rotate(&app, &caller, key, overlap, lifetime, http::origin(&parts), now).await? {
+    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    match api_keys::rotate(&app, able, key, overlap, lifetime, http::origin(&parts), now).await? {
         Some((plain, key)) => Ok(made(&plain, &key, now)),
         None => Err(ApiError::Conflict("this key has a successor already, or has ended; rotate that one")),
     }

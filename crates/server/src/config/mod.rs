@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_core::account::SecondFactor;
 use countersign_core::client::SigningAlg;
 use countersign_core::code::CodeStyle;
 use countersign_core::family::Lifetimes;
@@ -104,6 +105,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("tokens.reuse_grace", "10s", "how long a spent refresh token still gets a successor, for lost answers"),
     setting("tokens.signing_alg", "ES256", "signature of access tokens: ES256, RS256 or EdDSA"),
     setting("login.session_ttl", "12h", "how long a browser stays signed in"),
+    setting("login.fresh_for", "10m", "how long after a sign-in people may change what they sign in with"),
+    setting("login.second_factor", "optional", "from whom a second factor is demanded before they approve or make anything: optional, administrators or everybody"),
+    setting("approval.max_age", "", "how old the sign-in behind an approval may be; without it as old as the session, unless the device asked for less"),
     setting("login.password_workers", "0", "password checks at the same time; 0 means one for each processor"),
     setting("rate_limit.enabled", "true", "whether the limits below hold"),
     setting("rate_limit.device_codes_per_address", "60", "device codes a minute for one address"),
@@ -147,6 +151,9 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     pub signing_alg: SigningAlg,
     pub session_ttl: Duration,
+    pub fresh_for: Duration,
+    pub second_factor: SecondFactor,
+    pub approval: Approval,
     pub password_workers: usize,
     pub limits: Limits,
     pub retention: Retention,
@@ -166,6 +173,12 @@ pub struct Device {
     pub interval: Duration,
     pub user_code: CodeStyle,
     pub verification_path: String,
+}
+
+/// What is demanded of approvals, whatever was asked for.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    pub max_age: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -247,6 +260,8 @@ impl Config {
         };
         let cli = Cli::read(&mut read);
         let pairing = Pairing::read(&mut read);
+        let max_age = read.optional("approval.max_age").is_some();
+        let approval = Approval { max_age: max_age.then(|| read.span("approval.max_age", SECOND..=CENTURY)) };
         let lifetimes = Lifetimes {
             access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
             refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),
@@ -276,6 +291,9 @@ impl Config {
             lifetimes,
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
+            fresh_for: read.seconds("login.fresh_for", 10..=86_400),
+            second_factor: read.named("login.second_factor", SecondFactor::from_name, &SecondFactor::NAMES),
+            approval,
             password_workers: read.parse("login.password_workers", "a whole number").unwrap_or_default(),
             limits: Limits::read(&mut read),
             retention: Retention::read(&mut read),

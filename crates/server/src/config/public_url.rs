@@ -12,6 +12,7 @@ pub struct PublicUrl {
     https: bool,
     loopback: bool,
     port: u16,
+    host: String,
 }
 
 impl PublicUrl {
@@ -45,6 +46,7 @@ impl PublicUrl {
             https: url.scheme() == "https",
             loopback,
             port: url.port_or_known_default().unwrap_or(0),
+            host: url.host_str().unwrap_or_default().to_owned(),
         })
     }
 
@@ -52,7 +54,12 @@ impl PublicUrl {
     pub fn local(port: u16, https: bool) -> Self {
         let scheme = if https { "https" } else { "http" };
         let origin = format!("{scheme}://localhost:{port}");
-        Self { issuer: origin.clone(), origin, path: String::new(), https, loopback: true, port }
+        let (path, host) = (String::new(), "localhost".to_owned());
+        Self { issuer: origin.clone(), origin, path, https, loopback: true, port, host }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     pub fn issuer(&self) -> &str {

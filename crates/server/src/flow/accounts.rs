@@ -10,7 +10,7 @@ use crate::app::{Answer, App};
 use crate::flow::login;
 use crate::password;
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, nodes};
+use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, factors, families, grants, nodes};
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -114,6 +114,8 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
             accounts::remove(account.id),
             accounts::end_sessions(account.id),
             accounts::forget_identities(account.id),
+            factors::remove_totp(account.id),
+            factors::remove_recovery(account.id),
             families::remove_of_account(account.id),
             api_keys::remove_of_account(account.id),
             nodes::remove_of_account(account.id),

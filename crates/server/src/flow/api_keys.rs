@@ -13,7 +13,7 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
-use crate::flow::caller::Caller;
+use crate::flow::policy::Sufficient;
 use crate::store::{Committed, Stmt, api_keys, audit};
 
 /// What a key is made of.
@@ -63,11 +63,12 @@ pub struct Order {
 /// `None`: the caller may no more what they might a moment ago.
 pub async fn create(
     app: &App,
-    caller: &Caller,
+    caller: Sufficient<'_>,
     order: Order,
     from: Origin,
     now: Timestamp,
 ) -> Answer<Option<(Plain, Key)>> {
+    let caller = caller.caller();
     let new = NewKey {
         account: caller.account.id,
         client: None,
@@ -88,13 +89,14 @@ pub async fn create(
 /// itself ends after `overlap`, if it would not end before. `None`: it has a successor, or has ended.
 pub async fn rotate(
     app: &App,
-    caller: &Caller,
+    caller: Sufficient<'_>,
     old: Key,
     overlap: Duration,
     lifetime: Option<Duration>,
     from: Origin,
     now: Timestamp,
 ) -> Answer<Option<(Plain, Key)>> {
+    let caller = caller.caller();
     let id = old.id;
     let end = old.expires_at.min(now + overlap);
     let new = NewKey {

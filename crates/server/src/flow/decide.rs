@@ -16,7 +16,7 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
-use crate::flow::pairing;
+use crate::flow::{pairing, policy};
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
@@ -161,8 +161,10 @@ pub enum Decided {
     Denied,
     /// It expired or was decided meanwhile; nothing happened.
     TooLate,
-    /// What was asked for wants a fresher sign-in; nothing happened.
+    /// What was asked for, or the policy, wants a fresher sign-in; nothing happened.
     SignInTooOld,
+    /// A second factor is wanted; nothing happened.
+    SignInTooWeak,
     /// The device is somebody else's; nothing happened.
     Foreign,
 }
@@ -186,9 +188,10 @@ pub async fn decide(
     let (change, action) = match decision {
         Decision::Approve => {
             let approval = Approval { by: Some(by), at: now, sign_in: caller.sign_in() };
-            match grant.approve(approval.clone()) {
+            match grant.approve(approval.clone(), policy::demand(app, &caller.account)) {
                 Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
+                Err(Refusal::SignInTooWeak) => return Ok(Decided::SignInTooWeak),
                 Err(_) => return Ok(Decided::TooLate),
             }
         }

@@ -11,6 +11,7 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, Fault, uncancelled};
+use crate::flow::factors;
 use crate::limits::{self, address_key};
 use crate::password::PasswordError;
 use crate::store::{Committed, Stmt, accounts, attempts, audit};
@@ -19,6 +20,8 @@ use crate::store::{Committed, Stmt, accounts, attempts, audit};
 pub enum SignedIn {
     /// The value of the session's cookie, which only the browser keeps.
     Yes(Plain),
+    /// The password is right; a second factor is wanted. The value of the cookie.
+    Half(Plain),
     /// No such name, wrong password, disabled: one answer, in the same time.
     Wrong,
     Limited(Duration),
@@ -113,22 +116,25 @@ async fn start_session(
 ) -> Answer<SignedIn> {
     // A new id at every sign-in: one that was planted before is worth nothing after.
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
+    let half = factors::of(app, account.id).await?.any();
     let session = Session {
         digest: cookie.digest(),
         account: account.id,
         sign_in: SignIn { at: now, amr: vec!["pwd".to_owned()] },
-        expires_at: now + app.config.session_ttl,
+        expires_at: now + if half { factors::HALF } else { app.config.session_ttl },
     };
-    let mut event = app.event(now, Action::SignInSucceeded)?;
+    let action = if half { Action::PasswordRight } else { Action::SignInSucceeded };
+    let mut event = app.event(now, action)?;
     event.account = Some(account.id);
     event.address = Some(from.address.clone());
     let batch = vec![
-        accounts::start_session(&session, checked, from),
+        accounts::start_session(&session, half, checked, from),
         accounts::end_session(old),
         forget,
         audit::insert(event),
     ];
     match app.store.commit(batch).await? {
+        Committed::Done { .. } if half => Ok(SignedIn::Half(cookie)),
         Committed::Done { .. } => Ok(SignedIn::Yes(cookie)),
         // Disabled, removed or given another password in this very moment.
         Committed::Conflict => Ok(SignedIn::Wrong),
@@ -138,6 +144,11 @@ async fn start_session(
 /// Who is signed in with this cookie.
 pub async fn session(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<(Session, Account)>> {
     Ok(accounts::session(&app.store, &Digest::of(cookie), now).await?)
+}
+
+/// Whether this browser has shown a password, and has yet to show a second factor.
+pub async fn is_half(app: &App, cookie: &str, now: Timestamp) -> Answer<bool> {
+    Ok(accounts::half_session(&app.store, &Digest::of(cookie), now).await?.is_some())
 }
 
 pub async fn sign_out(app: &App, cookie: &str, account: &Account, now: Timestamp) -> Answer<()> {

@@ -16,8 +16,8 @@ use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::ask::{DRAWS, no_free_code};
-use crate::flow::caller::Caller;
 use crate::flow::collect::{Collected, Polled, redeem_key};
+use crate::flow::policy::Sufficient;
 use crate::limits::{self, address_key};
 use crate::store::{Committed, accounts, api_keys, audit, grants};
 use crate::telemetry::GrantEvent;
@@ -44,11 +44,12 @@ pub enum Making {
 
 pub async fn make(
     app: &App,
-    caller: &Caller,
+    caller: Sufficient<'_>,
     from: Origin,
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Making> {
+    let caller = caller.caller();
     if app.config.limits.enabled {
         for key in [address_key(address), caller.account.id.to_string()] {
             if let Err(wait) = app.codes_per_address.check(&key) {

@@ -94,6 +94,7 @@ struct IdClaims<'a> {
     nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     amr: &'a [String],
+    acr: &'a str,
     sid: String,
 }
 
@@ -121,6 +122,7 @@ pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenS
             auth_time: family.sign_in.at.secs(),
             nonce,
             amr: &family.sign_in.amr,
+            acr: family.sign_in.acr(),
             sid: family.id.to_string(),
         };
         Some(Plain::new(sign(app, client.id_token_alg, ID_TYP, &claims, now).await?))

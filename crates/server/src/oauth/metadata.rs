@@ -41,7 +41,7 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthErr
         "revocation_endpoint_auth_methods_supported": methods(AuthMethod::ALL),
         "introspection_endpoint_auth_methods_supported": methods(&[AuthMethod::Basic, AuthMethod::Post]),
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid",
             "name", "preferred_username", "email", "email_verified",
         ],
         "claims_parameter_supported": false,

@@ -17,6 +17,7 @@ use countersign_core::time::{Timestamp, ceil_secs};
 
 use super::browser::Browser;
 use super::device::{key_words, scope_words};
+use super::factors::{TOTP_PATH, new_codes, step_up};
 use super::lang::Lang;
 use super::login::Next;
 use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render};
@@ -24,8 +25,9 @@ use crate::app::App;
 use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Status};
-use crate::flow::nodes;
+use crate::flow::policy::Sufficient;
 use crate::flow::reverse::{self, Making};
+use crate::flow::{factors, nodes};
 use crate::http::{self, BadForm, Form, PathId};
 
 struct Line {
@@ -75,6 +77,8 @@ struct AccountPage {
     ended: Vec<Line>,
     /// Names of keys that were reported, and when.
     leaked: Vec<(String, String)>,
+    /// Since when there is an authenticator app, and how many recovery codes are left.
+    totp: Option<(String, String)>,
     said: Option<&'static str>,
 }
 
@@ -127,7 +131,12 @@ async fn list(
             Status::Expired | Status::Revoked => {}
         }
     }
-    render(status, &AccountPage { page, live, ended, leaked, said })
+    let factors = factors::of(app, account.id).await?;
+    let totp = factors.totp.map(|since| {
+        let left = page.lang.count("account-recovery-left", factors.recovery_left.unsigned_abs());
+        (page.t1("account-totp-on", "when", &date(&page.lang, Some(since))), left)
+    });
+    render(status, &AccountPage { page, live, ended, leaked, totp, said })
 }
 
 pub async fn account(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -140,12 +149,20 @@ pub async fn account(State(app): State<Arc<App>>, parts: Parts) -> Response {
 
 pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     post(app, request, async |app, parts, browser, form, now| {
-        let Some(account) = browser.account() else {
+        let Some((session, account)) = &browser.session else {
             return redirect(app, &Next::Account.login_path(false));
         };
         let address = http::address(parts).to_string();
         let (status, said) = match form.one("action") {
             Some("connect") => return connect(app, browser, parts, now).await,
+            Some("totp") => return redirect(app, TOTP_PATH),
+            Some("recovery_codes") => return new_codes(app, browser, session, parts, now).await,
+            Some("totp_remove") => {
+                if !factors::remove_totp(app, session, &http::origin(parts), now).await? {
+                    return redirect(app, &Next::Account.login_path(true));
+                }
+                (StatusCode::OK, "account-totp-removed")
+            }
             Some("make_key") => return make_key(app, browser, parts, form, now).await,
             Some("rename") => {
                 let id = form.one("device_id").and_then(|id| id.parse().ok());
@@ -192,8 +209,12 @@ async fn make_key(app: &Arc<App>, browser: &Browser, parts: &Parts, form: &Form,
         return list(app, browser, &account, StatusCode::UNPROCESSABLE_ENTITY, said, now).await;
     };
     let caller = Caller { account, proof: Proof::Session(session) };
+    let able = match Sufficient::check(app, &caller, now) {
+        Ok(able) => able,
+        Err(lacking) => return step_up(app, &caller, lacking, &Next::Account).await,
+    };
     let order = Order { name, scopes: Scopes::default(), lifetime: None };
-    match api_keys::create(app, &caller, order, http::origin(parts), now).await? {
+    match api_keys::create(app, able, order, http::origin(parts), now).await? {
         Some((plain, key)) => {
             let page = Page::new(app, browser);
             let ends = date(&page.lang, Some(key.expires_at));
@@ -210,7 +231,11 @@ async fn connect(app: &Arc<App>, browser: &Browser, parts: &Parts, now: Timestam
         return redirect(app, &Next::Account.login_path(false));
     };
     let caller = Caller { account, proof: Proof::Session(session) };
-    match reverse::make(app, &caller, http::origin(parts), http::address(parts), now).await? {
+    let able = match Sufficient::check(app, &caller, now) {
+        Ok(able) => able,
+        Err(lacking) => return step_up(app, &caller, lacking, &Next::Account).await,
+    };
+    match reverse::make(app, able, http::origin(parts), http::address(parts), now).await? {
         Making::Made(made) => redirect(app, &format!("/account/connect/{}", made.grant)),
         Making::TooMany(wait) => Err(PageError::Limited(wait)),
         Making::Refused => redirect(app, &Next::Account.login_path(false)),

@@ -17,12 +17,14 @@ use countersign_core::text::is_hidden;
 use countersign_core::time::Timestamp;
 
 use super::browser::Browser;
+use super::factors::step_up;
 use super::lang::Lang;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
 use crate::app::App;
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Found, Opened};
+use crate::flow::policy::{self, Lacking};
 use crate::http::{self, BadForm, Form};
 
 #[derive(Template)]
@@ -150,10 +152,10 @@ impl Visit<'_> {
 
     async fn open(&self, typed: &str) -> Outcome {
         match self.lookup(typed).await? {
-            Some(found) if !found.grant.accepts(&self.caller.sign_in(), self.now) => {
-                self.sign_in_again(typed)
-            }
-            Some(found) => self.confirm(&found, typed, false),
+            Some(found) => match self.lacks(&found.grant) {
+                Some(lacking) => self.step_up(lacking, typed).await,
+                None => self.confirm(&found, typed, false),
+            },
             None => self.wrong(typed),
         }
     }
@@ -164,8 +166,17 @@ impl Visit<'_> {
         render(StatusCode::BAD_REQUEST, &page)
     }
 
-    fn sign_in_again(&self, typed: &str) -> Outcome {
-        redirect(self.app, &Next::Device { code: plausible(typed) }.login_path(true))
+    fn lacks(&self, grant: &grant::Grant) -> Option<Lacking> {
+        let demand = policy::demand(self.app, &self.caller.account);
+        match grant.accepts(&self.caller.sign_in(), demand, self.now) {
+            Err(grant::Refusal::SignInTooWeak) => Some(Lacking::SecondFactor),
+            Err(_) => Some(Lacking::Freshness),
+            Ok(()) => None,
+        }
+    }
+
+    async fn step_up(&self, lacking: Lacking, typed: &str) -> Outcome {
+        step_up(self.app, self.caller, lacking, &Next::Device { code: plausible(typed) }).await
     }
 
     fn confirm(&self, found: &Found, typed: &str, own_missing: bool) -> Outcome {
@@ -257,7 +268,8 @@ impl Visit<'_> {
             Decided::Approved => self.approved(id, &who),
             Decided::Denied => self.denied(&who),
             Decided::TooLate => self.late_or_again(id, decision).await,
-            Decided::SignInTooOld => self.sign_in_again(typed),
+            Decided::SignInTooOld => self.step_up(Lacking::Freshness, typed).await,
+            Decided::SignInTooWeak => self.step_up(Lacking::SecondFactor, typed).await,
             Decided::Foreign => {
                 self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"), None)
             }

@@ -12,44 +12,57 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use super::browser::Browser;
+use super::factors::TOTP_PATH;
 use super::{Outcome, Page, PageError, get, post, redirect, render};
 use crate::app::App;
 use crate::cookie;
+use crate::flow::factors::{self, Completed};
 use crate::flow::login::{self, Credentials, SignedIn};
 use crate::http::{self, Form};
 
 /// Where to go after signing in: one of our own pages, never an address from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    Device { code: String },
+    Device {
+        code: String,
+    },
     Account,
+    /// Setting up an authenticator app; the code is what the person came for.
+    Totp {
+        code: String,
+    },
 }
 
 impl Next {
-    fn read(form: &Form) -> Self {
+    pub fn read(form: &Form) -> Self {
+        let code = plausible(form.one("user_code").unwrap_or_default());
         match form.one("next") {
             Some("account") => Self::Account,
-            _ => Self::Device { code: plausible(form.one("user_code").unwrap_or_default()) },
+            Some("totp") => Self::Totp { code },
+            _ => Self::Device { code },
         }
     }
 
-    const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Device { .. } => "device",
             Self::Account => "account",
+            Self::Totp { .. } => "totp",
         }
     }
 
-    fn code(&self) -> &str {
+    pub fn code(&self) -> &str {
         match self {
-            Self::Device { code } => code,
+            Self::Device { code } | Self::Totp { code } => code,
             Self::Account => "",
         }
     }
 
-    fn path(&self, app: &App) -> String {
+    pub fn path(&self, app: &App) -> String {
         match self {
             Self::Account => "/account".to_owned(),
+            Self::Totp { code } if code.is_empty() => TOTP_PATH.to_owned(),
+            Self::Totp { code } => format!("{TOTP_PATH}?user_code={code}"),
             Self::Device { code } if code.is_empty() => app.config.device.verification_path.clone(),
             Self::Device { code } => format!("{}?user_code={code}", app.config.device.verification_path),
         }
@@ -58,9 +71,18 @@ impl Next {
     /// The sign-in page that leads there.
     pub fn login_path(&self, again: bool) -> String {
         let again = if again { "&again=yes" } else { "" };
+        format!("/login?{}{again}", self.query())
+    }
+
+    /// The page for a second factor, which leads there.
+    fn second_path(&self) -> String {
+        format!("/login/second?{}", self.query())
+    }
+
+    fn query(&self) -> String {
         match self.code() {
-            "" => format!("/login?next={}{again}", self.name()),
-            code => format!("/login?next={}&user_code={code}{again}", self.name()),
+            "" => format!("next={}", self.name()),
+            code => format!("next={}&user_code={code}", self.name()),
         }
     }
 }
@@ -106,7 +128,7 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
         _ if again => Notice::Again,
         _ if query.one("signed_out").is_some() => Notice::SignedOut,
         Next::Device { .. } => Notice::Lead,
-        Next::Account => Notice::None,
+        Next::Account | Next::Totp { .. } => Notice::None,
     };
     form(app, browser, &next, StatusCode::OK, username, notice)
 }
@@ -133,18 +155,61 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
         };
         let (from, address) = (http::origin(parts), http::address(parts));
         match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {
-            SignedIn::Yes(cookie) => {
-                let mut response = redirect(app, &next.path(app))?;
-                if let Some(cookie) =
-                    cookie::bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs()))
-                {
-                    response.headers_mut().insert(header::SET_COOKIE, cookie);
-                }
-                Ok(response)
-            }
+            SignedIn::Yes(cookie) => go(app, &next.path(app), &cookie),
+            SignedIn::Half(cookie) => go(app, &next.second_path(), &cookie),
             SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, username, Notice::Wrong),
             SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
             SignedIn::Busy => Err(PageError::Busy),
+        }
+    })
+    .await
+}
+
+/// Goes on with a new cookie.
+fn go(app: &App, path: &str, cookie: &Plain) -> Outcome {
+    let mut response = redirect(app, path)?;
+    if let Some(cookie) = cookie::bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs())) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "second.html")]
+struct SecondPage<'a> {
+    page: Page,
+    next: &'a str,
+    code: &'a str,
+    wrong: bool,
+}
+
+/// For whoever has shown a password and has yet to show something else.
+pub async fn second(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, parts, browser, now| {
+        let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
+        let next = Next::read(&query);
+        if !login::is_half(app, browser.cookie(), now).await? {
+            return redirect(app, &next.login_path(false));
+        }
+        let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+        render(StatusCode::OK, &SecondPage { page, next: name, code, wrong: false })
+    })
+    .await
+}
+
+pub async fn complete(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, sent, now| {
+        let next = Next::read(sent);
+        let typed = sent.one("totp").unwrap_or_default().to_owned();
+        let (from, address) = (http::origin(parts), http::address(parts));
+        match factors::complete(app, Digest::of(browser.cookie()), typed, from, address, now).await? {
+            Completed::Yes(cookie) => go(app, &next.path(app), &cookie),
+            Completed::Wrong => {
+                let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+                render(StatusCode::UNAUTHORIZED, &SecondPage { page, next: name, code, wrong: true })
+            }
+            Completed::Limited(wait) => Err(PageError::Limited(wait)),
+            Completed::Over => redirect(app, &next.login_path(false)),
         }
     })
     .await

@@ -4,6 +4,7 @@ mod account;
 mod assets;
 mod browser;
 mod device;
+mod factors;
 mod lang;
 mod login;
 
@@ -22,8 +23,9 @@ pub use self::account::{account, connecting, revoke};
 pub use self::assets::asset;
 use self::browser::Browser;
 pub use self::device::{device, enter};
+pub use self::factors::{enrol, totp};
 use self::lang::Lang;
-pub use self::login::{leave, login, logout, sign_in};
+pub use self::login::{complete, leave, login, logout, second, sign_in};
 use crate::app::{App, Fault};
 use crate::http::{BadForm, Form, RequestIdOf};
 

@@ -46,9 +46,19 @@ statements! {
     FORGET_IDENTITIES = "DELETE FROM identity WHERE account_id = ?1";
     SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
               FROM browser_session JOIN account ON account.id = browser_session.account_id \
-              WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND account.disabled_at IS NULL");
+              WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND browser_session.awaits IS NULL AND account.disabled_at IS NULL");
+    HALF_SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
+              FROM browser_session JOIN account ON account.id = browser_session.account_id \
+              WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND browser_session.awaits = 'second' AND account.disabled_at IS NULL");
     START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
-                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
+                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 \
+                     AND NOT EXISTS (SELECT 1 FROM totp WHERE totp.account_id = ?2 AND totp.confirmed_at IS NOT NULL) /* FOR SHARE */";
+    START_HALF = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at, awaits) \
+                  SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7, 'second' FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
+    COMPLETE_SESSION = "UPDATE browser_session SET digest = ?2, sign_in_at = ?3, amr = ?4, expires_at = ?5, awaits = NULL \
+                        WHERE digest = ?1 AND awaits = 'second' AND expires_at > ?3";
+    STRENGTHEN = "UPDATE browser_session SET amr = ?2 WHERE digest = ?1";
+    END_OTHER_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1 AND digest <> ?2";
     SESSION_HOLDS = "UPDATE browser_session SET expires_at = expires_at WHERE digest = ?1 AND expires_at > ?2";
     HOLD = "UPDATE account SET tier = tier WHERE id = ?1 AND disabled_at IS NULL";
     END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
@@ -165,7 +175,25 @@ pub fn remove(id: AccountId) -> Stmt {
 
 /// The live session of an enabled account, with the account.
 pub async fn session(store: &Store, digest: &Digest, now: Timestamp) -> Result<Option<(Session, Account)>> {
-    let Some(mut row) = store.row(SESSION, &[digest.into(), now.into()]).await? else { return Ok(None) };
+    session_of(store, SESSION, digest, now).await
+}
+
+/// The session of somebody who has yet to show a second factor: good for that and nothing else.
+pub async fn half_session(
+    store: &Store,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<Option<(Session, Account)>> {
+    session_of(store, HALF_SESSION, digest, now).await
+}
+
+async fn session_of(
+    store: &Store,
+    sql: &'static str,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<Option<(Session, Account)>> {
+    let Some(mut row) = store.row(sql, &[digest.into(), now.into()]).await? else { return Ok(None) };
     let account = read(&mut row)?;
     let at = row.take()?;
     let amr: String = row.take()?;
@@ -175,11 +203,11 @@ pub async fn session(store: &Store, digest: &Digest, now: Timestamp) -> Result<O
     Ok(Some((session, account)))
 }
 
-/// Conflicts if the account was disabled or removed meanwhile, or its password is not the one any
-/// more whose hash was checked.
-pub fn start_session(session: &Session, checked: &str, from: &Origin) -> Stmt {
+/// Conflicts if the account was disabled or removed meanwhile, its password is not the one any more
+/// whose hash was checked, or a whole session would do without a second factor that there is.
+pub fn start_session(session: &Session, half: bool, checked: &str, from: &Origin) -> Stmt {
     Stmt::one(
-        START_SESSION,
+        if half { START_HALF } else { START_SESSION },
         vec![
             session.digest.into(),
             session.account.into(),
@@ -191,6 +219,23 @@ pub fn start_session(session: &Session, checked: &str, from: &Origin) -> Stmt {
             checked.into(),
         ],
     )
+}
+
+/// Makes a half session whole, under another cookie. Conflicts unless it still waits for that.
+pub fn complete_session(half: &Digest, whole: &Session) -> Stmt {
+    let amr = amr_text(&whole.sign_in.amr);
+    let args =
+        vec![half.into(), whole.digest.into(), whole.sign_in.at.into(), amr.into(), whole.expires_at.into()];
+    Stmt::one(COMPLETE_SESSION, args)
+}
+
+/// Its sign-in showed more since.
+pub fn strengthen(digest: &Digest, sign_in: &SignIn) -> Stmt {
+    Stmt::one(STRENGTHEN, vec![digest.into(), amr_text(&sign_in.amr).into()])
+}
+
+pub fn end_other_sessions(account: AccountId, kept: &Digest) -> Stmt {
+    Stmt::any(END_OTHER_SESSIONS, vec![account.into(), kept.into()])
 }
 
 /// Conflicts unless the session is still good.

@@ -3,10 +3,11 @@
 use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
-pub const MIGRATIONS: [&str; 3] = [
+pub const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_oauth_door.sql"),
     include_str!("../../migrations/0002_cli_door.sql"),
     include_str!("../../migrations/0003_socket_door.sql"),
+    include_str!("../../migrations/0004_factors.sql"),
 ];
 
 /// What this program needs.

@@ -14,6 +14,7 @@ pub mod clients;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod doctor;
+pub mod factors;
 pub mod families;
 pub mod feed;
 pub mod grants;
@@ -281,6 +282,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         audit::STATEMENTS,
         clients::STATEMENTS,
         doctor::STATEMENTS,
+        factors::STATEMENTS,
         families::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,

@@ -135,7 +135,7 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
     let node = params.device_id()?;
     let app = &socket.app;
     let itself = app.config.pairing.by_itself.then(|| Approver::nobody(Authority::Itself, None, now));
-    let approver = socket.peer.approver(now).or(itself);
+    let approver = socket.peer.approver(app, now).or(itself);
     let (from, address) = (&socket.from, socket.address);
     let confirming =
         Confirming { typed: code, node, approver: approver.as_ref(), from, address, socket: socket.id };
@@ -181,13 +181,13 @@ const UNKNOWN_CODE: &str = "Invalid or expired pairing code";
 const FOREIGN: &str = "This device belongs to another account and must be removed there first";
 
 async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) -> Outcome {
-    let approver = socket.peer.approver(now).ok_or(RpcError::Unauthorized)?;
+    let app = &socket.app;
+    let approver = socket.peer.approver(app, now).ok_or(RpcError::Unauthorized)?;
     let code = params.optional("pairing_code")?;
     let node = params.optional("device_id")?.map(node_id).transpose()?;
     if code.is_none() && node.is_none() {
         return Err(RpcError::Missing);
     }
-    let app = &socket.app;
     let unknown = RpcError::Pairing(UNKNOWN_CODE, None);
     let Some(grant) = pairing::find(app, code, node, now).await? else { return Err(unknown) };
     let Ask::Pairing(ask) = &grant.ask else { return Err(unknown) };

@@ -13,6 +13,7 @@ use crate::flow::caller::{self, Caller, Proof};
 use crate::flow::nodes;
 use crate::flow::nodes::Actor;
 use crate::flow::pairing::{Approver, Authority};
+use crate::flow::policy::Sufficient;
 use crate::http;
 use crate::hub::Held;
 
@@ -118,8 +119,13 @@ impl Peer {
     }
 
     /// In whose name this peer approves, if it may.
-    pub fn approver(&self, now: Timestamp) -> Option<Approver> {
+    pub fn approver(&self, app: &App, now: Timestamp) -> Option<Approver> {
         if !self.is_operator() {
+            return None;
+        }
+        if let Self::Person(caller) = self
+            && Sufficient::check(app, caller, now).is_err()
+        {
             return None;
         }
         let nobody = Approver::nobody(Authority::Operator, self.role(), now);

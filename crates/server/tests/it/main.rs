@@ -11,6 +11,7 @@
 mod bounds;
 mod cli_door;
 mod client_authentication;
+mod factors;
 mod limits;
 mod ops;
 mod pages;

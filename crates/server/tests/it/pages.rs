@@ -340,7 +340,7 @@ async fn a_password_that_was_changed_meanwhile_starts_no_session() {
         expires_at: now + std::time::Duration::from_mins(1),
     };
     let start = async |cookie: &str| {
-        let stmt = store_accounts::start_session(&session(cookie), &checked, &Origin::default());
+        let stmt = store_accounts::start_session(&session(cookie), false, &checked, &Origin::default());
         app.store.commit(vec![stmt]).await.unwrap().is_done()
     };
     assert!(start("before").await);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Reply, Server, server, text};
 
 /// The claims, after the signature was verified with the published keys.
-async fn claims(server: &Server, token: &str) -> (jsonwebtoken::Header, Value) {
+pub async fn claims(server: &Server, token: &str) -> (jsonwebtoken::Header, Value) {
     let keys: JwkSet = serde_json::from_value(server.get("/oauth2/v1/jwks").await.ok()).unwrap();
     let header = decode_header(token).unwrap();
     let jwk = keys.find(header.kid.as_ref().unwrap()).expect("the key is published");

@@ -1,0 +1,165 @@
+//! Setting up, and giving up, what people sign in with beside their password.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use countersign_core::account::{Account, Session};
+use countersign_core::secret::Plain;
+use countersign_core::time::Timestamp;
+use qrcode::{Color, EcLevel, QrCode};
+
+use super::browser::Browser;
+use super::login::{Next, plausible};
+use super::{Outcome, Page, PageError, get, post, redirect, render};
+use crate::app::{App, Fault};
+use crate::flow::caller::Caller;
+use crate::flow::factors::{self, Confirmed, Enrolment};
+use crate::flow::policy::Lacking;
+use crate::http::{self, Form};
+
+pub const TOTP_PATH: &str = "/account/totp";
+
+#[derive(Template)]
+#[template(path = "totp.html")]
+struct TotpPage<'a> {
+    page: Page,
+    /// Modules along a side, quiet zone included, and the dark ones as a path.
+    size: usize,
+    modules: String,
+    uri: &'a str,
+    secret: String,
+    code: &'a str,
+    demanded: bool,
+    wrong: bool,
+}
+
+#[derive(Template)]
+#[template(path = "recovery.html")]
+struct RecoveryPage {
+    page: Page,
+    codes: Vec<String>,
+    next: String,
+}
+
+/// Light modules around the code (ISO/IEC 18004).
+const QUIET: usize = 4;
+
+/// A QR code as an SVG path.
+fn qr(text: &str) -> Result<(usize, String), PageError> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M)
+        .map_err(|error| PageError::Fault(Fault::Page(error.to_string())))?;
+    let width = code.width();
+    let dark = code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == Color::Dark);
+    let modules = dark.map(|(at, _)| format!("M{} {}h1v1h-1z", at % width + QUIET, at / width + QUIET));
+    Ok((width + 2 * QUIET, modules.collect()))
+}
+
+/// The secret in groups, as people type it.
+fn grouped(secret: &str) -> String {
+    let symbols: Vec<char> = secret.chars().collect();
+    symbols.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+fn show(
+    app: &App,
+    browser: &Browser,
+    account: &Account,
+    enrolment: &Enrolment,
+    code: &str,
+    wrong: bool,
+) -> Outcome {
+    let (size, modules) = qr(enrolment.uri.reveal())?;
+    let shown = TotpPage {
+        page: Page::new(app, browser),
+        size,
+        modules,
+        uri: enrolment.uri.reveal(),
+        secret: grouped(enrolment.secret.reveal()),
+        code,
+        demanded: app.config.second_factor.is_demanded_of(account),
+        wrong,
+    };
+    render(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &shown)
+}
+
+/// Shows a key to an authenticator app.
+pub async fn totp(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, parts, browser, now| {
+        let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
+        let code = plausible(query.one("user_code").unwrap_or_default());
+        let next = Next::Totp { code: code.clone() };
+        let Some((session, account)) = &browser.session else {
+            return redirect(app, &next.login_path(false));
+        };
+        if !factors::may_change(app, session, now).await? {
+            return redirect(app, &next.login_path(true));
+        }
+        match factors::begin_totp(app, account, now).await? {
+            Some(enrolment) => show(app, browser, account, &enrolment, &code, false),
+            None => redirect(app, &Next::Account.path(app)),
+        }
+    })
+    .await
+}
+
+/// A code of the app shows that it was set up right.
+pub async fn enrol(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, sent, now| {
+        let code = plausible(sent.one("user_code").unwrap_or_default());
+        let next = Next::Totp { code: code.clone() };
+        let Some((session, account)) = browser.session.clone() else {
+            return redirect(app, &next.login_path(false));
+        };
+        let typed = sent.one("totp").unwrap_or_default().to_owned();
+        let (from, address) = (http::origin(parts), http::address(parts));
+        match factors::confirm_totp(app, session, account.clone(), typed, from, address, now).await? {
+            Confirmed::Done(codes) => {
+                let next = if code.is_empty() { Next::Account } else { Next::Device { code } };
+                recovery(app, browser, &codes, &next)
+            }
+            Confirmed::Wrong => match factors::begin_totp(app, &account, now).await? {
+                Some(enrolment) => show(app, browser, &account, &enrolment, &code, true),
+                None => redirect(app, &Next::Account.path(app)),
+            },
+            Confirmed::Limited(wait) => Err(PageError::Limited(wait)),
+            Confirmed::Refused => redirect(app, &next.login_path(true)),
+        }
+    })
+    .await
+}
+
+fn recovery(app: &App, browser: &Browser, codes: &[Plain], next: &Next) -> Outcome {
+    let page = Page::new(app, browser);
+    let codes = codes.iter().map(|code| code.reveal().to_owned()).collect();
+    render(StatusCode::CREATED, &RecoveryPage { page, codes, next: next.path(app) })
+}
+
+/// From `/account`: other recovery codes.
+pub async fn new_codes(
+    app: &App,
+    browser: &Browser,
+    session: &Session,
+    parts: &Parts,
+    now: Timestamp,
+) -> Outcome {
+    match factors::new_recovery_codes(app, session, &http::origin(parts), now).await? {
+        Some(codes) => recovery(app, browser, &codes, &Next::Account),
+        None => redirect(app, &Next::Account.login_path(true)),
+    }
+}
+
+/// Where somebody goes whose sign-in is not enough: to sign in anew, or to set up what they would sign in
+/// with.
+pub async fn step_up(app: &App, caller: &Caller, lacking: Lacking, next: &Next) -> Outcome {
+    let enrolled = factors::of(app, caller.account.id).await?.any();
+    match lacking {
+        Lacking::SecondFactor if !enrolled => {
+            redirect(app, &Next::Totp { code: next.code().to_owned() }.path(app))
+        }
+        Lacking::SecondFactor | Lacking::Freshness => redirect(app, &next.login_path(true)),
+    }
+}
