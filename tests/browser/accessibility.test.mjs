@@ -215,6 +215,16 @@ pageTest('account with an app', async (page) => {
   await page.getByText('10 recovery codes are left.').waitFor();
 });
 
+pageTest('passkey', async (page) => {
+  await openSignedIn(page, '/account/passkey', 'grace');
+  await seesHeading(page, 'Add a passkey');
+});
+
+pageTest('passkey sign-in', async (page) => {
+  await page.goto('/login/passkey');
+  await seesHeading(page, 'Sign in with a passkey');
+});
+
 pageTest('approved', async (page) => {
   await openConfirm(page, await newTelevision(), 'ada');
   await approve(page);

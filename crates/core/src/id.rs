@@ -73,6 +73,8 @@ ids! {
     NodeId,
     /// One issued access token; its `jti`.
     TokenId,
+    /// One passkey of a person's.
+    PasskeyId,
     /// One row of the audit trail.
     AuditId,
     /// One HTTP request, as shown in `X-Request-Id`.

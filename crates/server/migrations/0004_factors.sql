@@ -20,3 +20,25 @@ CREATE TABLE recovery_code (
     used_at    BIGINT,
     PRIMARY KEY (account_id, mac)
 );
+
+CREATE TABLE passkey (
+    id            BYTEA  NOT NULL PRIMARY KEY,
+    account_id    BYTEA  NOT NULL,
+    credential_id BYTEA  NOT NULL UNIQUE,
+    -- Public key and sign counter, as webauthn-rs writes them.
+    credential    TEXT   NOT NULL,
+    name          TEXT   NOT NULL,
+    created_at    BIGINT NOT NULL,
+    last_used     BIGINT
+);
+CREATE INDEX passkey_account ON passkey (account_id);
+
+-- What a browser was asked to sign, until it is answered, once.
+CREATE TABLE passkey_challenge (
+    browser    BYTEA  NOT NULL,
+    kind       TEXT   NOT NULL,
+    state      TEXT   NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (browser, kind)
+);
+CREATE INDEX passkey_challenge_expiry ON passkey_challenge (expires_at);

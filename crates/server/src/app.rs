@@ -8,6 +8,7 @@ use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
+use crate::flow::passkeys::Verifier;
 use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
@@ -38,6 +39,8 @@ pub struct App {
     pub pairing_codes_per_address: PerMinute,
     pub upgrades_per_address: PerMinute,
     pub imported_tokens_per_address: PerMinute,
+    pub passkeys_per_address: PerMinute,
+    pub passkeys: Verifier,
     pub hub: Arc<Hub>,
 }
 
@@ -133,6 +136,8 @@ impl App {
             clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),
             pairing_codes_per_address: PerMinute::new(config.limits.pairing_codes_per_address, clock.clone()),
+            passkeys_per_address: PerMinute::new(config.limits.passkeys_per_address, clock.clone()),
+            passkeys: Verifier::new(&public_url),
             upgrades_per_address: PerMinute::new(config.limits.upgrades_per_address, clock.clone()),
             imported_tokens_per_address: PerMinute::new(
                 config.limits.imported_tokens_per_address,

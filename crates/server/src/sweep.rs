@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App};
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys, nodes};
+use crate::store::{
+    Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys, nodes, passkeys,
+};
 use crate::telemetry::GrantEvent;
 
 /// A question that nobody ever looked at tells nobody anything: this long after it ran out it goes,
@@ -59,6 +61,7 @@ fn forget(app: &App, now: Timestamp) {
     app.pairing_codes_per_address.sweep();
     app.upgrades_per_address.sweep();
     app.imported_tokens_per_address.sweep();
+    app.passkeys_per_address.sweep();
 }
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.
@@ -77,6 +80,7 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         grants,
         accounts::sweep_sessions(now, batch),
         attempts::sweep(now, batch),
+        passkeys::sweep(now, batch),
         audit::sweep(now - retention.audit, batch),
         refresh,
         access,

@@ -26,6 +26,7 @@ login-signed-out = You are signed out.
 
 second-title = One more step
 second-text = Your password is right. Now the code that your authenticator app shows.
+second-text-passkey = Your password is right. Now your passkey, or a code.
 second-label = Code
 second-recovery = Without your phone, one of your recovery codes will do.
 second-submit = Sign in
@@ -41,8 +42,24 @@ totp-label = Code that the app shows
 totp-submit = Turn it on
 totp-wrong = This code is not right. Is the clock of your phone right? Try the next one.
 
+passkey-title = Add a passkey
+passkey-text = Your phone, computer or security key keeps it, and unlocks it as it unlocks itself. With it you sign in without your password.
+passkey-name = What to call it
+passkey-name-default = Passkey
+passkey-submit = Add a passkey
+passkey-failed = Your browser did not make one. Was it cancelled, or is there one already?
+passkey-wrong = What your browser sent could not be used. Try it again.
+passkey-script = Passkeys need JavaScript, which is switched off here.
+passkey-login-title = Sign in with a passkey
+passkey-login-text = Your browser asks for the passkey that you added to your account.
+passkey-login-submit = Use a passkey
+passkey-login-failed = Your browser did not answer. Was it cancelled, or is there no passkey on this device?
+passkey-login-wrong = This passkey is not right, or was removed. Sign in another way.
+passkey-login-link = Sign in with a passkey
+passkey-login-password = Sign in with your password
+
 recovery-title = Your recovery codes
-recovery-text = The app is on. If you ever lose it, each of these signs you in once. Print them, or keep them where you keep passwords.
+recovery-text = If you ever lose what you sign in with, each of these does it once, after your password. Print them, or keep them where you keep passwords.
 recovery-once = They are shown this once. Older ones do not work any more.
 recovery-go-on = I have kept them
 
@@ -129,9 +146,9 @@ account-connect = Connect a device
 account-connected = Connected
 account-kind-key = API key
 account-sign-in-title = How you sign in
-account-totp-off = With your password alone. An authenticator app keeps others out even if they find it.
+account-totp-off = With your password alone. A passkey or an authenticator app keeps others out even if they find it.
 account-totp-begin = Set up an authenticator app
-account-totp-on = With your password and an authenticator app, since { $when }.
+account-totp-on = There is an authenticator app since { $when }.
 account-recovery-left = { $n ->
     [0] No recovery code is left.
     [one] { $n } recovery code is left.
@@ -139,7 +156,13 @@ account-recovery-left = { $n ->
 }
 account-recovery-new = Make new recovery codes
 account-totp-remove = Turn the app off
-account-totp-removed = The authenticator app is off. You sign in with your password alone.
+account-totp-removed = The authenticator app is off.
+account-passkey-begin = Add a passkey
+account-kind-passkey = passkey
+account-passkey-added = Added
+account-passkey-remove = Remove
+account-passkey-remove-one = Remove the passkey { $name }
+account-passkey-removed = The passkey is removed. You can delete it on your device as well.
 account-rename = Rename
 account-renamed = The device has its new name.
 account-online = online

@@ -119,6 +119,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.pairing_codes_per_address", "60", "pairing codes a minute for one address"),
     setting("rate_limit.sockets_per_address", "64", "open sockets of one address"),
     setting("rate_limit.upgrades_per_address", "600", "sockets that one address opens a minute"),
+    setting("rate_limit.passkeys_per_address", "60", "sign-ins with a passkey that one address begins a minute"),
     setting("rate_limit.imported_tokens_per_address", "60", "argon2id checks of imported device tokens a minute for one address"),
     setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
@@ -192,6 +193,7 @@ pub struct Limits {
     pub sockets_per_address: u32,
     pub upgrades_per_address: u32,
     pub imported_tokens_per_address: u32,
+    pub passkeys_per_address: u32,
     pub wrong_reverse_codes_per_address: Rule,
     pub wrong_reverse_codes: Rule,
     pub wrong_passwords_per_account: Rule,
@@ -360,6 +362,7 @@ impl Limits {
             pairing_codes_per_address: read.count("rate_limit.pairing_codes_per_address"),
             sockets_per_address: read.count("rate_limit.sockets_per_address"),
             upgrades_per_address: read.count("rate_limit.upgrades_per_address"),
+            passkeys_per_address: read.count("rate_limit.passkeys_per_address"),
             imported_tokens_per_address: read.count("rate_limit.imported_tokens_per_address"),
             wrong_reverse_codes_per_address: Rule {
                 grows: false,

@@ -10,7 +10,9 @@ use crate::app::{Answer, App};
 use crate::flow::login;
 use crate::password;
 use crate::store::feed::Event;
-use crate::store::{Committed, Stmt, accounts, api_keys, attempts, audit, factors, families, grants, nodes};
+use crate::store::{
+    Committed, Stmt, accounts, api_keys, attempts, audit, factors, families, grants, nodes, passkeys,
+};
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -116,6 +118,7 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
             accounts::forget_identities(account.id),
             factors::remove_totp(account.id),
             factors::remove_recovery(account.id),
+            passkeys::remove_of_account(account.id),
             families::remove_of_account(account.id),
             api_keys::remove_of_account(account.id),
             nodes::remove_of_account(account.id),

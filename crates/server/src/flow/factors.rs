@@ -16,7 +16,7 @@ use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
 
 use crate::app::{Answer, App, Fault, uncancelled};
 use crate::limits::{self, address_key};
-use crate::store::{Committed, Stmt, accounts, audit, factors};
+use crate::store::{Committed, Stmt, accounts, audit, factors, passkeys};
 
 /// Seconds of a step (RFC 6238 §5.2 recommends 30), and how many to either side a clock may be off.
 const STEP: u64 = 30;
@@ -42,19 +42,21 @@ impl From<TotpError> for Fault {
 pub struct Factors {
     /// Since when there is an authenticator app.
     pub totp: Option<Timestamp>,
+    pub passkeys: i64,
     pub recovery_left: i64,
 }
 
 impl Factors {
     pub const fn any(&self) -> bool {
-        self.totp.is_some()
+        self.totp.is_some() || self.passkeys > 0
     }
 }
 
 pub async fn of(app: &App, account: AccountId) -> Answer<Factors> {
     let totp = factors::totp(&app.store, account).await?.and_then(|totp| totp.confirmed_at);
     let recovery_left = factors::recovery_left(&app.store, account).await?;
-    Ok(Factors { totp, recovery_left })
+    let passkeys = passkeys::count(&app.store, account).await?;
+    Ok(Factors { totp, passkeys, recovery_left })
 }
 
 /// Whether a session may change what its person signs in with: a stolen one, or one that showed less
@@ -165,7 +167,9 @@ pub async fn confirm_totp(
         let step = code.and_then(|code| matching(&totp, code.as_str(), begun.last_step, now));
         let Some(step) = step else { return Ok(Confirmed::Wrong) };
         limits::give_back(&app.store, counted).await?;
-        let (codes, macs) = draw_recovery(&app, account.id)?;
+        // Who has a passkey has recovery codes.
+        let first = !of(&app, account.id).await?.any();
+        let (codes, made) = if first { recovery(&app, account.id)? } else { (Vec::new(), Vec::new()) };
         let mut batch = vec![
             accounts::session_holds(&session.digest, now),
             factors::confirm_totp(account.id, begun.created_at, step, now),
@@ -173,7 +177,7 @@ pub async fn confirm_totp(
             accounts::strengthen(&session.digest, &session.sign_in.clone().and("otp")),
             accounts::end_other_sessions(account.id, &session.digest),
         ];
-        batch.extend(factors::replace_recovery(account.id, &macs));
+        batch.extend(made);
         batch.push(audit::insert(event(&app, account.id, Action::TotpEnrolled, &from, now)?));
         let done = app.store.commit(batch).await?.is_done();
         Ok(if done { Confirmed::Done(codes) } else { Confirmed::Refused })
@@ -192,6 +196,12 @@ fn draw_recovery(app: &App, account: AccountId) -> Answer<(Vec<Plain>, Vec<Diges
     Ok((codes, macs))
 }
 
+/// New recovery codes, and what puts them in the place of the old ones.
+pub fn recovery(app: &App, account: AccountId) -> Answer<(Vec<Plain>, Vec<Stmt>)> {
+    let (codes, macs) = draw_recovery(app, account)?;
+    Ok((codes, factors::replace_recovery(account, &macs)))
+}
+
 fn event(
     app: &App,
     account: AccountId,
@@ -205,7 +215,7 @@ fn event(
     Ok(event)
 }
 
-/// Takes the app and the codes away. False if the session may not.
+/// Takes the app away. False if the session may not.
 pub async fn remove_totp(app: &App, session: &Session, from: &Origin, now: Timestamp) -> Answer<bool> {
     if !may_change(app, session, now).await? {
         return Ok(false);
@@ -213,7 +223,6 @@ pub async fn remove_totp(app: &App, session: &Session, from: &Origin, now: Times
     let batch = vec![
         accounts::session_holds(&session.digest, now),
         factors::remove_totp(session.account),
-        factors::remove_recovery(session.account),
         audit::insert(event(app, session.account, Action::TotpRemoved, from, now)?),
     ];
     Ok(app.store.commit(batch).await?.is_done())
@@ -229,9 +238,9 @@ pub async fn new_recovery_codes(
     if !may_change(app, session, now).await? || !of(app, session.account).await?.any() {
         return Ok(None);
     }
-    let (codes, macs) = draw_recovery(app, session.account)?;
+    let (codes, made) = recovery(app, session.account)?;
     let mut batch = vec![accounts::session_holds(&session.digest, now)];
-    batch.extend(factors::replace_recovery(session.account, &macs));
+    batch.extend(made);
     batch.push(audit::insert(event(app, session.account, Action::RecoveryCodesMade, from, now)?));
     Ok(app.store.commit(batch).await?.is_done().then_some(codes))
 }
@@ -245,6 +254,7 @@ pub async fn reset(app: &App, name: &Username, now: Timestamp) -> Answer<bool> {
     let batch = vec![
         factors::remove_totp(account.id),
         factors::remove_recovery(account.id),
+        passkeys::remove_of_account(account.id),
         accounts::end_sessions(account.id),
         audit::insert(event),
     ];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use countersign_core::account::{Account, PASSWORD_BYTES, Session, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::grant::Origin;
+use countersign_core::id::AccountId;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
@@ -146,9 +147,10 @@ pub async fn session(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<(
     Ok(accounts::session(&app.store, &Digest::of(cookie), now).await?)
 }
 
-/// Whether this browser has shown a password, and has yet to show a second factor.
-pub async fn is_half(app: &App, cookie: &str, now: Timestamp) -> Answer<bool> {
-    Ok(accounts::half_session(&app.store, &Digest::of(cookie), now).await?.is_some())
+/// Whose password this browser has shown, and has yet to show a second factor.
+pub async fn half(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<AccountId>> {
+    let half = accounts::half_session(&app.store, &Digest::of(cookie), now).await?;
+    Ok(half.map(|(_, account)| account.id))
 }
 
 pub async fn sign_out(app: &App, cookie: &str, account: &Account, now: Timestamp) -> Answer<()> {

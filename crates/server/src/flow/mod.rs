@@ -18,6 +18,7 @@ pub mod keys;
 pub mod login;
 pub mod nodes;
 pub mod pairing;
+pub mod passkeys;
 pub mod policy;
 pub mod reverse;
 pub mod setup;

@@ -17,7 +17,7 @@ use countersign_core::time::{Timestamp, ceil_secs};
 
 use super::browser::Browser;
 use super::device::{key_words, scope_words};
-use super::factors::{TOTP_PATH, new_codes, step_up};
+use super::factors::{PASSKEY_PATH, TOTP_PATH, new_codes, step_up};
 use super::lang::Lang;
 use super::login::Next;
 use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render};
@@ -27,7 +27,7 @@ use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Status};
 use crate::flow::policy::Sufficient;
 use crate::flow::reverse::{self, Making};
-use crate::flow::{factors, nodes};
+use crate::flow::{factors, nodes, passkeys};
 use crate::http::{self, BadForm, Form, PathId};
 
 struct Line {
@@ -69,6 +69,13 @@ fn line(lang: &Lang, device: Device) -> Line {
     }
 }
 
+struct PasskeyLine {
+    id: String,
+    name: String,
+    created: String,
+    used: String,
+}
+
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage {
@@ -78,7 +85,11 @@ struct AccountPage {
     /// Names of keys that were reported, and when.
     leaked: Vec<(String, String)>,
     /// Since when there is an authenticator app, and how many recovery codes are left.
-    totp: Option<(String, String)>,
+    totp: Option<String>,
+    passkeys: Vec<PasskeyLine>,
+    /// Unless there is nothing beside the password.
+    recovery: Option<String>,
+    passkeys_possible: bool,
     said: Option<&'static str>,
 }
 
@@ -132,11 +143,19 @@ async fn list(
         }
     }
     let factors = factors::of(app, account.id).await?;
-    let totp = factors.totp.map(|since| {
-        let left = page.lang.count("account-recovery-left", factors.recovery_left.unsigned_abs());
-        (page.t1("account-totp-on", "when", &date(&page.lang, Some(since))), left)
+    let totp = factors.totp.map(|since| page.t1("account-totp-on", "when", &date(&page.lang, Some(since))));
+    let left = page.lang.count("account-recovery-left", factors.recovery_left.unsigned_abs());
+    let recovery = factors.any().then_some(left);
+    let passkeys = passkeys::list(app, account.id).await?.into_iter().map(|passkey| PasskeyLine {
+        id: passkey.id.to_string(),
+        name: passkey.name,
+        created: date(&page.lang, Some(passkey.created_at)),
+        used: passkey.last_used.map_or_else(|| page.t("account-never"), |at| date(&page.lang, Some(at))),
     });
-    render(status, &AccountPage { page, live, ended, leaked, totp, said })
+    let passkeys = passkeys.collect();
+    let passkeys_possible = app.passkeys.is_possible();
+    let shown = AccountPage { page, live, ended, leaked, totp, passkeys, recovery, passkeys_possible, said };
+    render(status, &shown)
 }
 
 pub async fn account(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -153,7 +172,23 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
             return redirect(app, &Next::Account.login_path(false));
         };
         let address = http::address(parts).to_string();
+        let passkey = form.one("passkey_id").and_then(|id| id.parse().ok());
         let (status, said) = match form.one("action") {
+            Some("passkey") => return redirect(app, PASSKEY_PATH),
+            Some(action @ ("passkey_rename" | "passkey_remove")) => {
+                let Some(id) = passkey else { return Err(PageError::Form(BadForm::Broken)) };
+                let renaming = action == "passkey_rename";
+                let name = form.one("name").and_then(label).unwrap_or_else(|| "Passkey".to_owned());
+                let (change, action) = if renaming {
+                    passkeys::rename(session, id, &name)
+                } else {
+                    passkeys::remove(session, id)
+                };
+                if !passkeys::change(app, session, change, action, &http::origin(parts), now).await? {
+                    return redirect(app, &Next::Account.login_path(true));
+                }
+                (StatusCode::OK, if renaming { "account-renamed" } else { "account-passkey-removed" })
+            }
             Some("connect") => return connect(app, browser, parts, now).await,
             Some("totp") => return redirect(app, TOTP_PATH),
             Some("recovery_codes") => return new_codes(app, browser, session, parts, now).await,
@@ -278,6 +313,6 @@ pub async fn connecting(State(app): State<Arc<App>>, PathId(id): PathId, parts: 
 }
 
 /// One script of ours, which asks nobody else.
-const WITH_SCRIPT: HeaderValue = HeaderValue::from_static(
+pub const WITH_SCRIPT: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 );

@@ -15,6 +15,7 @@ const STYLE: &str = include_str!("../../assets/style.css");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
 const SCRIPT: &str = include_str!("../../assets/connect.js");
+const PASSKEY: &str = include_str!("../../assets/passkey.js");
 
 /// The name changes with the content, so that caches may keep it for good.
 fn fingerprint(content: &str) -> String {
@@ -32,6 +33,11 @@ pub fn script_name() -> &'static str {
     &NAME
 }
 
+pub fn passkey_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("passkey.{}.js", fingerprint(PASSKEY)));
+    &NAME
+}
+
 pub async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, parts: Parts) -> Response {
     let (kind, body, cache) = match name.as_str() {
         "icon.svg" => ("image/svg+xml", ICON, "public, max-age=86400"),
@@ -40,6 +46,9 @@ pub async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, parts:
         }
         name if name == script_name() => {
             ("text/javascript; charset=utf-8", SCRIPT, "public, max-age=31536000, immutable")
+        }
+        name if name == passkey_name() => {
+            ("text/javascript; charset=utf-8", PASSKEY, "public, max-age=31536000, immutable")
         }
         _ => return missing(State(app), parts).await,
     };

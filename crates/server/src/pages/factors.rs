@@ -5,23 +5,29 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::request::Parts;
 use axum::response::Response;
 use countersign_core::account::{Account, Session};
-use countersign_core::secret::Plain;
+use countersign_core::secret::{Digest, Plain};
+use countersign_core::text::label;
 use countersign_core::time::Timestamp;
 use qrcode::{Color, EcLevel, QrCode};
 
+use super::account::WITH_SCRIPT;
+use super::assets;
 use super::browser::Browser;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, get, post, redirect, render};
 use crate::app::{App, Fault};
 use crate::flow::caller::Caller;
 use crate::flow::factors::{self, Confirmed, Enrolment};
+use crate::flow::passkeys::{self, Answered, Registered};
 use crate::flow::policy::Lacking;
 use crate::http::{self, Form};
 
 pub const TOTP_PATH: &str = "/account/totp";
+pub const PASSKEY_PATH: &str = "/account/passkey";
 
 #[derive(Template)]
 #[template(path = "totp.html")]
@@ -118,6 +124,9 @@ pub async fn enrol(State(app): State<Arc<App>>, request: Request) -> Response {
         let (from, address) = (http::origin(parts), http::address(parts));
         match factors::confirm_totp(app, session, account.clone(), typed, from, address, now).await? {
             Confirmed::Done(codes) => {
+                if codes.is_empty() {
+                    return redirect(app, &Next::Account.path(app));
+                }
                 let next = if code.is_empty() { Next::Account } else { Next::Device { code } };
                 recovery(app, browser, &codes, &next)
             }
@@ -130,6 +139,77 @@ pub async fn enrol(State(app): State<Arc<App>>, request: Request) -> Response {
         }
     })
     .await
+}
+
+#[derive(Template)]
+#[template(path = "passkey.html")]
+struct PasskeyPage {
+    page: Page,
+    script: &'static str,
+    options: String,
+    wrong: bool,
+}
+
+/// A page with the script that asks the browser for a passkey.
+pub fn with_script(status: StatusCode, template: &impl Template) -> Outcome {
+    let mut response = render(status, template)?;
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, WITH_SCRIPT);
+    Ok(response)
+}
+
+async fn show_passkey(
+    app: &App,
+    browser: &Browser,
+    account: &Account,
+    wrong: bool,
+    now: Timestamp,
+) -> Outcome {
+    let begun = passkeys::begin_registration(app, account, &Digest::of(browser.cookie()), now).await?;
+    let Some(options) = begun else { return redirect(app, &Next::Account.path(app)) };
+    let script = assets::passkey_name();
+    let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    with_script(status, &PasskeyPage { page: Page::new(app, browser), script, options, wrong })
+}
+
+/// Has the browser make a passkey.
+pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, _, browser, now| {
+        let Some((session, account)) = &browser.session else {
+            return redirect(app, &Next::Passkey.login_path(false));
+        };
+        if !factors::may_change(app, session, now).await? {
+            return redirect(app, &Next::Passkey.login_path(true));
+        }
+        show_passkey(app, browser, account, false, now).await
+    })
+    .await
+}
+
+pub async fn add_passkey(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, sent, now| {
+        let Some((session, account)) = &browser.session else {
+            return redirect(app, &Next::Passkey.login_path(false));
+        };
+        let name =
+            sent.one("name").and_then(label).unwrap_or_else(|| browser.lang.text("passkey-name-default"));
+        let answered = answered(browser, sent, parts);
+        match passkeys::finish_registration(app, session, name, &answered, now).await? {
+            Registered::Done(codes) if codes.is_empty() => redirect(app, &Next::Account.path(app)),
+            Registered::Done(codes) => recovery(app, browser, &codes, &Next::Account),
+            Registered::Wrong => show_passkey(app, browser, account, true, now).await,
+            Registered::Refused => redirect(app, &Next::Passkey.login_path(true)),
+        }
+    })
+    .await
+}
+
+/// What the browser says to what it was asked.
+pub fn answered(browser: &Browser, sent: &Form, parts: &Parts) -> Answered {
+    Answered {
+        browser: Digest::of(browser.cookie()),
+        credential: sent.one("credential").unwrap_or_default().to_owned(),
+        from: http::origin(parts),
+    }
 }
 
 fn recovery(app: &App, browser: &Browser, codes: &[Plain], next: &Next) -> Outcome {

@@ -11,14 +11,17 @@ use countersign_core::code::UserCode;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
+use super::assets;
 use super::browser::Browser;
-use super::factors::TOTP_PATH;
+use super::factors::{PASSKEY_PATH, TOTP_PATH, answered, with_script};
 use super::{Outcome, Page, PageError, get, post, redirect, render};
 use crate::app::App;
 use crate::cookie;
 use crate::flow::factors::{self, Completed};
 use crate::flow::login::{self, Credentials, SignedIn};
+use crate::flow::passkeys;
 use crate::http::{self, Form};
+use crate::limits;
 
 /// Where to go after signing in: one of our own pages, never an address from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub enum Next {
     Totp {
         code: String,
     },
+    /// Adding a passkey.
+    Passkey,
 }
 
 impl Next {
@@ -39,6 +44,7 @@ impl Next {
         match form.one("next") {
             Some("account") => Self::Account,
             Some("totp") => Self::Totp { code },
+            Some("passkey") => Self::Passkey,
             _ => Self::Device { code },
         }
     }
@@ -48,19 +54,21 @@ impl Next {
             Self::Device { .. } => "device",
             Self::Account => "account",
             Self::Totp { .. } => "totp",
+            Self::Passkey => "passkey",
         }
     }
 
     pub fn code(&self) -> &str {
         match self {
             Self::Device { code } | Self::Totp { code } => code,
-            Self::Account => "",
+            Self::Account | Self::Passkey => "",
         }
     }
 
     pub fn path(&self, app: &App) -> String {
         match self {
             Self::Account => "/account".to_owned(),
+            Self::Passkey => PASSKEY_PATH.to_owned(),
             Self::Totp { code } if code.is_empty() => TOTP_PATH.to_owned(),
             Self::Totp { code } => format!("{TOTP_PATH}?user_code={code}"),
             Self::Device { code } if code.is_empty() => app.config.device.verification_path.clone(),
@@ -77,6 +85,10 @@ impl Next {
     /// The page for a second factor, which leads there.
     fn second_path(&self) -> String {
         format!("/login/second?{}", self.query())
+    }
+
+    fn passkey_path(&self) -> String {
+        format!("/login/passkey?{}", self.query())
     }
 
     fn query(&self) -> String {
@@ -100,6 +112,8 @@ struct LoginPage<'a> {
     code: &'a str,
     username: String,
     notice: Notice,
+    /// Where one signs in with a passkey.
+    passkey: Option<String>,
 }
 
 /// What stands above the form.
@@ -128,7 +142,7 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
         _ if again => Notice::Again,
         _ if query.one("signed_out").is_some() => Notice::SignedOut,
         Next::Device { .. } => Notice::Lead,
-        Next::Account | Next::Totp { .. } => Notice::None,
+        Next::Account | Next::Totp { .. } | Next::Passkey => Notice::None,
     };
     form(app, browser, &next, StatusCode::OK, username, notice)
 }
@@ -142,7 +156,8 @@ fn form(
     notice: Notice,
 ) -> Outcome {
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
-    render(status, &LoginPage { page, next: name, code, username, notice })
+    let passkey = app.passkeys.is_possible().then(|| next.passkey_path());
+    render(status, &LoginPage { page, next: name, code, username, notice, passkey })
 }
 
 pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -181,18 +196,84 @@ struct SecondPage<'a> {
     next: &'a str,
     code: &'a str,
     wrong: bool,
+    /// What a browser is asked for one with, if there is one.
+    passkey: Option<String>,
+    script: &'static str,
+}
+
+async fn show_second(app: &App, browser: &Browser, next: &Next, wrong: bool, now: Timestamp) -> Outcome {
+    let Some(account) = login::half(app, browser.cookie(), now).await? else {
+        return redirect(app, &next.login_path(false));
+    };
+    let passkey = passkeys::begin_second(app, account, &Digest::of(browser.cookie()), now).await?;
+    let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    let script = assets::passkey_name();
+    let status = if wrong { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    with_script(status, &SecondPage { page, next: name, code, wrong, passkey, script })
+}
+
+#[derive(Template)]
+#[template(path = "passkey-login.html")]
+struct PasskeyLoginPage<'a> {
+    page: Page,
+    next: &'a str,
+    code: &'a str,
+    options: String,
+    password: String,
+    script: &'static str,
+    wrong: bool,
+}
+
+async fn show_passkey(
+    app: &App,
+    parts: &Parts,
+    browser: &Browser,
+    next: &Next,
+    wrong: bool,
+    now: Timestamp,
+) -> Outcome {
+    if app.config.limits.enabled {
+        let address = limits::address_key(http::address(parts));
+        app.passkeys_per_address.check(&address).map_err(PageError::Limited)?;
+    }
+    let begun = passkeys::begin_sign_in(app, &Digest::of(browser.cookie()), now).await?;
+    let Some(options) = begun else { return redirect(app, &next.login_path(false)) };
+    let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    let (password, script) = (next.login_path(false), assets::passkey_name());
+    let status = if wrong { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    with_script(status, &PasskeyLoginPage { page, next: name, code, options, password, script, wrong })
+}
+
+/// For whoever signs in without a password.
+pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    get(app, parts, async |app, parts, browser, now| {
+        let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
+        show_passkey(app, parts, browser, &Next::read(&query), false, now).await
+    })
+    .await
+}
+
+/// The browser answers, with a password before or without.
+pub async fn use_passkey(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, parts, browser, sent, now| {
+        let next = Next::read(sent);
+        let half = login::half(app, browser.cookie(), now).await?.is_some();
+        match passkeys::sign_in(app, answered(browser, sent, parts), now).await? {
+            Completed::Yes(cookie) => go(app, &next.path(app), &cookie),
+            Completed::Wrong if half => show_second(app, browser, &next, true, now).await,
+            Completed::Wrong => show_passkey(app, parts, browser, &next, true, now).await,
+            Completed::Limited(wait) => Err(PageError::Limited(wait)),
+            Completed::Over => redirect(app, &next.login_path(false)),
+        }
+    })
+    .await
 }
 
 /// For whoever has shown a password and has yet to show something else.
 pub async fn second(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, now| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
-        let next = Next::read(&query);
-        if !login::is_half(app, browser.cookie(), now).await? {
-            return redirect(app, &next.login_path(false));
-        }
-        let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
-        render(StatusCode::OK, &SecondPage { page, next: name, code, wrong: false })
+        show_second(app, browser, &Next::read(&query), false, now).await
     })
     .await
 }
@@ -204,10 +285,7 @@ pub async fn complete(State(app): State<Arc<App>>, request: Request) -> Response
         let (from, address) = (http::origin(parts), http::address(parts));
         match factors::complete(app, Digest::of(browser.cookie()), typed, from, address, now).await? {
             Completed::Yes(cookie) => go(app, &next.path(app), &cookie),
-            Completed::Wrong => {
-                let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
-                render(StatusCode::UNAUTHORIZED, &SecondPage { page, next: name, code, wrong: true })
-            }
+            Completed::Wrong => show_second(app, browser, &next, true, now).await,
             Completed::Limited(wait) => Err(PageError::Limited(wait)),
             Completed::Over => redirect(app, &next.login_path(false)),
         }

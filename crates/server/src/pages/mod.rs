@@ -23,9 +23,9 @@ pub use self::account::{account, connecting, revoke};
 pub use self::assets::asset;
 use self::browser::Browser;
 pub use self::device::{device, enter};
-pub use self::factors::{enrol, totp};
+pub use self::factors::{add_passkey, enrol, passkey as new_passkey, totp};
 use self::lang::Lang;
-pub use self::login::{complete, leave, login, logout, second, sign_in};
+pub use self::login::{complete, leave, login, logout, passkey, second, sign_in, use_passkey};
 use crate::app::{App, Fault};
 use crate::http::{BadForm, Form, RequestIdOf};
 

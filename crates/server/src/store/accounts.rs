@@ -52,7 +52,10 @@ statements! {
               WHERE browser_session.digest = ?1 AND browser_session.expires_at > ?2 AND browser_session.awaits = 'second' AND account.disabled_at IS NULL");
     START_SESSION = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
                      SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 \
-                     AND NOT EXISTS (SELECT 1 FROM totp WHERE totp.account_id = ?2 AND totp.confirmed_at IS NOT NULL) /* FOR SHARE */";
+                     AND NOT EXISTS (SELECT 1 FROM totp WHERE totp.account_id = ?2 AND totp.confirmed_at IS NOT NULL) \
+                     AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?2) /* FOR SHARE */";
+    START_VERIFIED = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
+                      SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL /* FOR SHARE */";
     START_HALF = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at, awaits) \
                   SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7, 'second' FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
     COMPLETE_SESSION = "UPDATE browser_session SET digest = ?2, sign_in_at = ?3, amr = ?4, expires_at = ?5, awaits = NULL \
@@ -217,6 +220,23 @@ pub fn start_session(session: &Session, half: bool, checked: &str, from: &Origin
             from.user_agent.as_deref().into(),
             session.expires_at.into(),
             checked.into(),
+        ],
+    )
+}
+
+/// Starts the session of somebody who was recognised without a password. Conflicts if the account was
+/// disabled or removed meanwhile.
+pub fn start_verified(session: &Session, from: &Origin) -> Stmt {
+    Stmt::one(
+        START_VERIFIED,
+        vec![
+            session.digest.into(),
+            session.account.into(),
+            session.sign_in.at.into(),
+            amr_text(&session.sign_in.amr).into(),
+            (&from.address).into(),
+            from.user_agent.as_deref().into(),
+            session.expires_at.into(),
         ],
     )
 }

@@ -22,6 +22,7 @@ pub mod installation;
 pub mod keys;
 mod migrations;
 pub mod nodes;
+pub mod passkeys;
 pub mod postgres;
 pub mod presence;
 mod sqlite;
@@ -289,6 +290,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         keys::STATEMENTS,
         migrations::STATEMENTS,
         nodes::STATEMENTS,
+        passkeys::STATEMENTS,
         presence::STATEMENTS,
     ]
     .into_iter()

@@ -68,7 +68,7 @@ async fn an_app_counts_once_it_has_shown_a_code() {
     assert!(codes.iter().all(|code| code.len() == 11 && code.as_bytes()[5] == b'-'), "{codes:?}");
     // This browser showed both by now; others did not, and are signed out.
     browser.get("/account").await;
-    browser.expect(200, "an authenticator app, since");
+    browser.expect(200, "There is an authenticator app since");
     elsewhere.get("/account").await;
     elsewhere.expect(200, "Sign in");
     for stored in [first.as_bytes(), codes[0].as_bytes(), codes[0].replace('-', "").as_bytes()] {
@@ -269,4 +269,44 @@ async fn an_administrator_resets_what_was_lost() {
         .unwrap();
     browser.submit("totp", &[("totp", "000000")]).await;
     browser.expect(200, "Sign in");
+}
+
+#[tokio::test]
+async fn passkeys_are_begun_so_often_and_answered_by_browsers() {
+    let server = Server::with(&[("rate_limit.passkeys_per_address", "5")]).await;
+    let mut browser = server.browser();
+    for _ in 0..5 {
+        browser.get("/login/passkey?next=account").await;
+        browser.expect(200, "Use a passkey");
+    }
+    for nonsense in ["", "{}", "[]", "null", "{\"id\":\"AA\",\"rawId\":\"AA\",\"type\":\"public-key\"}"] {
+        let form = browser.form("credential");
+        let mut fields = form.clone();
+        let action = fields.remove("action of the form").unwrap();
+        fields.insert("credential".to_owned(), nonsense.to_owned());
+        let request = server.http.post(server.url(&action)).form(&fields);
+        let request =
+            request.header("cookie", browser.cookie.clone().unwrap()).header("origin", server.url(""));
+        // It is wrong, and what would be asked anew is one too many.
+        assert_eq!(request.send().await.unwrap().status(), 429, "{nonsense}");
+    }
+    server.pass(60);
+    browser.get("/login/passkey?next=account").await;
+    browser.expect(200, "Use a passkey");
+    assert_eq!(server.count("passkey_challenge").await, 1, "one for each browser");
+    server.pass(301);
+    countersign_server::sweep::once(&server.running.app, server.now()).await.unwrap();
+    assert_eq!(server.count("passkey_challenge").await, 0);
+    // A stale session adds none.
+    let mut person = server.signed_in("alice").await;
+    person.get("/account/passkey").await;
+    person.expect(200, "Add a passkey");
+    server.pass(601);
+    person.get("/account/passkey").await;
+    person.expect(200, "Please sign in again");
+    // There is no domain that a passkey could belong to.
+    let bare = Server::with(&[("server.public_url", "http://127.0.0.1:8628")]).await;
+    let mut browser = bare.browser();
+    browser.get("/login").await;
+    assert!(!browser.page.contains("passkey"), "{}", browser.page);
 }

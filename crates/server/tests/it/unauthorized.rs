@@ -19,6 +19,8 @@ fn case(method: &str, path: &str) -> Option<(&'static str, u16, &'static str)> {
         ("POST", "/oauth2/v1/revoke") => ("token=x&client_id=no", 400, "invalid_client"),
         ("GET" | "POST", "/oauth2/v1/userinfo") => ("", 401, "access token is needed"),
         ("POST", "/login") => ("username=alice&password=x", 403, "Please try again"),
+        ("POST", "/login/second") => ("totp=000000", 403, "Please try again"),
+        ("POST", "/login/passkey") => ("credential={}", 403, "Please try again"),
         ("GET", "/logout") => ("", 303, ""),
         ("POST", "/logout") => ("", 403, "Please try again"),
         ("GET", "/device") => ("", 303, ""),
@@ -33,7 +35,9 @@ fn case(method: &str, path: &str) -> Option<(&'static str, u16, &'static str)> {
         }
         ("POST", "/v1/auth/api-keys") => (r#"{"name":"x"}"#, 401, "unauthorized"),
         ("POST", "/v1/auth/api-keys/{id}/rotate") => ("{}", 401, "unauthorized"),
-        ("GET", "/account/connect/{id}") => ("", 303, ""),
+        ("GET", "/account/connect/{id}" | "/account/totp" | "/account/passkey") => ("", 303, ""),
+        ("POST", "/account/totp") => ("totp=000000", 403, "Please try again"),
+        ("POST", "/account/passkey") => ("credential={}", 403, "Please try again"),
         ("GET", "/account") => ("", 303, ""),
         ("POST", "/account") => ("action=revoke_all", 403, "Please try again"),
         _ => return None,
@@ -66,7 +70,7 @@ async fn nobody_gets_in_without_what_a_route_needs() {
         }
         guarded += 1;
     }
-    assert_eq!(guarded, 25);
+    assert_eq!(guarded, 31);
 }
 
 /// The token is right, the session is not: a form of ours in a browser that nobody signed in to.
@@ -87,5 +91,9 @@ async fn a_form_of_ours_is_not_yet_a_person() {
         BTreeMap::from([("csrf_token".to_owned(), csrf), ("action".to_owned(), "revoke_all".to_owned())]);
     browser.post("/account", &fields).await;
     browser.expect(200, "Sign in");
+    for path in ["/account/totp", "/account/passkey"] {
+        browser.post(path, &fields).await;
+        browser.expect(200, "Sign in");
+    }
     server.poll(&device).await.refused(400, "authorization_pending");
 }

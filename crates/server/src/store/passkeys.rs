@@ -1,0 +1,115 @@
+//! Passkeys, and what browsers were asked to sign.
+
+use countersign_core::id::{AccountId, PasskeyId};
+use countersign_core::secret::Digest;
+use countersign_core::time::Timestamp;
+
+use super::{Result, Row, Stmt, Store, Value, statements};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT id, account_id, credential, name, created_at, last_used FROM passkey ", $rest)
+    };
+}
+
+statements! {
+    OF_ACCOUNT = select!("WHERE account_id = ?1 ORDER BY created_at, id");
+    BY_CREDENTIAL = select!("WHERE credential_id = ?1");
+    COUNT = "SELECT COUNT(*) FROM passkey WHERE account_id = ?1";
+    INSERT = "INSERT INTO passkey (id, account_id, credential_id, credential, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    USED = "UPDATE passkey SET credential = ?3, last_used = ?4 WHERE id = ?1 AND credential = ?2";
+    RENAME_OWN = "UPDATE passkey SET name = ?3 WHERE id = ?1 AND account_id = ?2";
+    REMOVE_OWN = "DELETE FROM passkey WHERE id = ?1 AND account_id = ?2";
+    REMOVE_OF_ACCOUNT = "DELETE FROM passkey WHERE account_id = ?1";
+    ASK = "INSERT INTO passkey_challenge (browser, kind, state, expires_at) VALUES (?1, ?2, ?3, ?4) \
+           ON CONFLICT (browser, kind) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at";
+    ASKED = "SELECT state FROM passkey_challenge WHERE browser = ?1 AND kind = ?2 AND expires_at > ?3";
+    ANSWERED = "DELETE FROM passkey_challenge WHERE browser = ?1 AND kind = ?2 AND state = ?3";
+    SWEEP = "DELETE FROM passkey_challenge WHERE expires_at IN \
+             (SELECT expires_at FROM passkey_challenge WHERE expires_at <= ?1 LIMIT ?2)";
+}
+
+#[derive(Clone, Debug)]
+pub struct StoredPasskey {
+    pub id: PasskeyId,
+    pub account: AccountId,
+    pub credential: String,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub last_used: Option<Timestamp>,
+}
+
+fn read(mut row: Row) -> Result<StoredPasskey> {
+    Ok(StoredPasskey {
+        id: row.take()?,
+        account: row.take()?,
+        credential: row.take()?,
+        name: row.take()?,
+        created_at: row.take()?,
+        last_used: row.take()?,
+    })
+}
+
+pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<StoredPasskey>> {
+    store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(read).collect()
+}
+
+pub async fn by_credential(store: &Store, credential: &[u8]) -> Result<Option<StoredPasskey>> {
+    store.row(BY_CREDENTIAL, &[Value::from(credential.to_vec())]).await?.map(read).transpose()
+}
+
+pub async fn count(store: &Store, account: AccountId) -> Result<i64> {
+    let row = store.row(COUNT, &[account.into()]).await?;
+    row.map_or(Ok(0), |mut row| row.take())
+}
+
+/// A conflict if the credential is somebody's.
+pub fn insert(passkey: &StoredPasskey, credential_id: &[u8]) -> Stmt {
+    let args = vec![
+        passkey.id.into(),
+        passkey.account.into(),
+        credential_id.to_vec().into(),
+        (&passkey.credential).into(),
+        (&passkey.name).into(),
+        passkey.created_at.into(),
+    ];
+    Stmt::one(INSERT, args)
+}
+
+/// A conflict if it was removed, or its counter moved on, since it was read.
+pub fn used(passkey: &StoredPasskey, credential: &str, now: Timestamp) -> Stmt {
+    Stmt::one(USED, vec![passkey.id.into(), (&passkey.credential).into(), credential.into(), now.into()])
+}
+
+/// A conflict unless it is this person's.
+pub fn rename_own(id: PasskeyId, account: AccountId, name: &str) -> Stmt {
+    Stmt::one(RENAME_OWN, vec![id.into(), account.into(), name.into()])
+}
+
+/// A conflict unless it is this person's.
+pub fn remove_own(id: PasskeyId, account: AccountId) -> Stmt {
+    Stmt::one(REMOVE_OWN, vec![id.into(), account.into()])
+}
+
+pub fn remove_of_account(account: AccountId) -> Stmt {
+    Stmt::any(REMOVE_OF_ACCOUNT, vec![account.into()])
+}
+
+/// Takes the place of what this browser was asked before.
+pub fn ask(browser: &Digest, kind: &str, state: &str, until: Timestamp) -> Stmt {
+    Stmt::one(ASK, vec![browser.into(), kind.into(), state.into(), until.into()])
+}
+
+pub async fn asked(store: &Store, browser: &Digest, kind: &str, now: Timestamp) -> Result<Option<String>> {
+    let row = store.row(ASKED, &[browser.into(), kind.into(), now.into()]).await?;
+    row.map(|mut row| row.take()).transpose()
+}
+
+/// A conflict if it was answered before.
+pub fn answered(browser: &Digest, kind: &str, state: &str) -> Stmt {
+    Stmt::one(ANSWERED, vec![browser.into(), kind.into(), state.into()])
+}
+
+pub fn sweep(now: Timestamp, limit: u32) -> Stmt {
+    Stmt::any(SWEEP, vec![now.into(), limit.into()])
+}
