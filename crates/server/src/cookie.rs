@@ -1,4 +1,4 @@
-//! The one cookie of a browser, and what shows that a request really came from one of our pages in it.
+//! The cookies of a browser, and what shows that a request really came from one of our pages in it.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
@@ -36,11 +36,32 @@ fn cookie_name(app: &App) -> &'static str {
     if app.public_url.is_https() { "__Host-countersign" } else { "countersign" }
 }
 
+/// Of the cookie that tells a browser in which somebody signed in before.
+fn known_name(app: &App) -> &'static str {
+    if app.public_url.is_https() { "__Host-countersign-known" } else { "countersign-known" }
+}
+
+const KNOWN: u64 = 365 * 86_400;
+
+/// Lets this browser be known again.
+pub fn bake_known(app: &App, value: &str) -> Option<HeaderValue> {
+    bake_as(app, known_name(app), value, Some(KNOWN))
+}
+
+/// What this browser is known by, if it is.
+pub fn read_known<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    read_as(known_name(app), headers)
+}
+
 /// A `Set-Cookie` header. Without `seconds` the cookie ends with the browser.
 pub fn bake(app: &App, value: &str, seconds: Option<u64>) -> Option<HeaderValue> {
+    bake_as(app, cookie_name(app), value, seconds)
+}
+
+fn bake_as(app: &App, name: &str, value: &str, seconds: Option<u64>) -> Option<HeaderValue> {
     let secure = if app.public_url.is_https() { "; Secure" } else { "" };
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
-    let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", cookie_name(app));
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
     let mut header = HeaderValue::try_from(text).ok()?;
     header.set_sensitive(true);
     Some(header)
@@ -48,7 +69,13 @@ pub fn bake(app: &App, value: &str, seconds: Option<u64>) -> Option<HeaderValue>
 
 /// The value of our cookie, if it looks like one.
 pub fn read<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
-    let name = cookie_name(app);
+    let looks_right = |value: &&str| {
+        value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    read_as(cookie_name(app), headers).filter(looks_right)
+}
+
+fn read_as<'a>(name: &str, headers: &'a HeaderMap) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -57,7 +84,4 @@ pub fn read<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(known, _)| *known == name)
         .map(|(_, value)| value)
-        .filter(|value| {
-            value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
 }

@@ -176,6 +176,11 @@ impl Vault {
         self.forms.mac(&[b"csrf", cookie.as_bytes()])
     }
 
+    /// Shows that somebody of this name signed in, in the browser that was given this nonce.
+    pub fn known(&self, name: &str, nonce: &str) -> Digest {
+        self.forms.mac(&[b"known", name.as_bytes(), nonce.as_bytes()])
+    }
+
     /// Shows that this browser found this grant by its code.
     pub fn ticket(&self, cookie: &str, grant: GrantId) -> Digest {
         self.forms.mac(&[b"ticket", cookie.as_bytes(), grant.as_bytes()])

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{Account, PASSWORD_BYTES, Session, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::grant::Origin;
@@ -12,6 +14,7 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, Fault, uncancelled};
+use crate::cookie;
 use crate::flow::factors;
 use crate::limits::{self, address_key};
 use crate::password::PasswordError;
@@ -33,11 +36,33 @@ pub enum SignedIn {
 pub struct Credentials {
     pub name: String,
     pub password: Plain,
+    /// What this browser is known by.
+    pub known: Option<String>,
 }
 
 /// What counts the wrong passwords for one name.
 pub fn name_bucket(app: &App, name: Option<&Username>) -> Digest {
     app.vault.bucket("password name", name.map_or("", Username::as_str))
+}
+
+/// By what a browser is known in which this person signed in.
+pub fn known(app: &App, name: &str) -> Answer<Option<Plain>> {
+    let Ok(name) = name.parse::<Username>() else { return Ok(None) };
+    let nonce = Plain::from_entropy(&app.entropy.bytes()?);
+    let mac = URL_SAFE_NO_PAD.encode(app.vault.known(name.as_str(), nonce.reveal()).as_bytes());
+    Ok(Some(Plain::new(format!("{}.{mac}", nonce.reveal()))))
+}
+
+/// What counts the wrong passwords of this attempt: those for one name, or those of one browser in which
+/// that person signed in before. So nobody who tries a name from elsewhere keeps its person out.
+fn tally(app: &App, name: Option<&Username>, known: Option<&str>) -> Digest {
+    let shown = known.and_then(|known| known.split_once('.')).zip(name);
+    match shown {
+        Some(((nonce, mac), name)) if cookie::matches(mac, &app.vault.known(name.as_str(), nonce)) => {
+            app.vault.bucket("password known", nonce)
+        }
+        _ => name_bucket(app, name),
+    }
 }
 
 /// Checks a password, to the end even if the visitor hangs up. `old` is the session that the browser
@@ -63,7 +88,7 @@ async fn check(
     now: Timestamp,
 ) -> Answer<SignedIn> {
     let name = credentials.name.parse::<Username>().ok();
-    let name_bucket = name_bucket(app, name.as_ref());
+    let name_bucket = tally(app, name.as_ref(), credentials.known.as_deref());
     let mut rules = Vec::new();
     if app.config.limits.enabled {
         rules.push((name_bucket, app.config.limits.wrong_passwords_per_account));

@@ -167,17 +167,27 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
         let credentials = Credentials {
             name: username.clone(),
             password: Plain::new(sent.one("password").unwrap_or_default().to_owned()),
+            known: cookie::read_known(app, &parts.headers).map(str::to_owned),
         };
         let (from, address) = (http::origin(parts), http::address(parts));
         match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {
-            SignedIn::Yes(cookie) => go(app, &next.path(app), &cookie),
-            SignedIn::Half(cookie) => go(app, &next.second_path(), &cookie),
+            SignedIn::Yes(cookie) => be_known(app, &username, go(app, &next.path(app), &cookie)?),
+            SignedIn::Half(cookie) => be_known(app, &username, go(app, &next.second_path(), &cookie)?),
             SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, username, Notice::Wrong),
             SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
             SignedIn::Busy => Err(PageError::Busy),
         }
     })
     .await
+}
+
+/// The next time, wrong passwords from elsewhere do not keep this browser out.
+fn be_known(app: &App, name: &str, mut response: Response) -> Outcome {
+    let known = login::known(app, name)?;
+    if let Some(known) = known.and_then(|known| cookie::bake_known(app, known.reveal())) {
+        response.headers_mut().append(header::SET_COOKIE, known);
+    }
+    Ok(response)
 }
 
 /// Goes on with a new cookie.

@@ -141,8 +141,11 @@ async fn a_visitor_who_hangs_up_is_not_counted_as_wrong() {
     let app = &server.running.app;
     for round in 1..=2 {
         for _ in 0..9 {
-            let credentials =
-                Credentials { name: "alice".to_owned(), password: Plain::new(PASSWORD.to_owned()) };
+            let credentials = Credentials {
+                name: "alice".to_owned(),
+                password: Plain::new(PASSWORD.to_owned()),
+                known: None,
+            };
             let (old, from, address) = (Digest::of("none"), Origin::default(), [127, 0, 0, 1].into());
             let mut sign_in = Box::pin(login::sign_in(app, credentials, old, from, address, server.now()));
             // Polled once, then given up, like a request whose connection is gone.
@@ -179,4 +182,46 @@ async fn limits_can_be_switched_off() {
         browser.enter("WRNG-2222").await;
         browser.expect(400, "not right");
     }
+}
+
+#[tokio::test]
+async fn whoever_signed_in_before_is_not_kept_out_by_others() {
+    let server = server().await;
+    let mut own = server.signed_in("alice").await;
+    assert!(own.known.is_some());
+    own.get("/logout").await;
+    own.submit("csrf_token", &[]).await;
+    let mut stranger = server.browser();
+    for _ in 0..11 {
+        stranger.get("/login").await;
+        stranger.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;
+    }
+    assert_eq!(stranger.status, 429, "{}", stranger.page);
+    // Also with the right password, as long as it is not known.
+    stranger.get("/login").await;
+    stranger.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(stranger.status, 429);
+    own.get("/login?next=account").await;
+    own.submit("password", &[("username", "Alice"), ("password", PASSWORD)]).await;
+    own.expect(200, "Your devices");
+    // Being known is for one name, cannot be made up, and is no way to guess for ever.
+    server.add_user("bob").await;
+    let mut bob = server.signed_in("bob").await;
+    bob.cookie.clone_from(&stranger.cookie);
+    bob.get("/login").await;
+    bob.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(bob.status, 429, "{}", bob.page);
+    stranger.known = own.known.as_ref().map(|known| format!("{known}A"));
+    stranger.get("/login").await;
+    stranger.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(stranger.status, 429);
+    stranger.known.clone_from(&own.known);
+    for _ in 0..10 {
+        stranger.get("/login").await;
+        stranger.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;
+        stranger.expect(401, "is not right");
+    }
+    stranger.get("/login").await;
+    stranger.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(stranger.status, 429);
 }

@@ -263,6 +263,7 @@ impl Server {
         Browser {
             server: self,
             cookie: None,
+            known: None,
             page: String::new(),
             status: StatusCode::OK,
             path: String::new(),
@@ -339,6 +340,8 @@ pub struct Device {
 pub struct Browser<'a> {
     server: &'a Server,
     pub cookie: Option<String>,
+    /// By what the server knows it again.
+    pub known: Option<String>,
     pub page: String,
     pub status: StatusCode,
     pub path: String,
@@ -399,12 +402,18 @@ impl Browser<'_> {
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Response {
         let request = match &self.cookie {
-            Some(cookie) => request.header(COOKIE, cookie),
+            Some(cookie) => {
+                let known = self.known.iter().map(|known| format!("; {known}"));
+                request.header(COOKIE, known.fold(cookie.clone(), |all, known| all + &known))
+            }
             None => request,
         };
         let response = request.send().await.unwrap();
-        if let Some(set) = response.headers().get(SET_COOKIE) {
-            self.cookie = Some(set.to_str().unwrap().split(';').next().unwrap().to_owned());
+        for set in response.headers().get_all(SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap().to_owned();
+            let place =
+                if pair.starts_with("countersign-known=") { &mut self.known } else { &mut self.cookie };
+            *place = Some(pair);
         }
         response
     }
