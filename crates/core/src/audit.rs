@@ -21,6 +21,7 @@ macro_rules! actions {
 actions! {
     GrantOpened = "grant.opened",
     GrantApproved = "grant.approved",
+    GrantRefused = "grant.refused",
     GrantDenied = "grant.denied",
     GrantUndone = "grant.undone",
     GrantRedeemed = "grant.redeemed",

@@ -202,6 +202,8 @@ pub enum Refusal {
 pub struct Demand {
     pub multi_factor: bool,
     pub max_age: Option<Duration>,
+    /// Only a sign-in that came after the question will do.
+    pub after_the_question: bool,
 }
 
 impl TokensOptions {
@@ -264,7 +266,7 @@ impl Grant {
         let asked_age = asked.and_then(|options| options.max_age).map(|age| Duration::from_secs(age.into()));
         let max_age = [asked_age, demand.max_age].into_iter().flatten().min();
         let young = max_age.is_none_or(|age| now.since(sign_in.at) <= age);
-        let again = asked.is_some_and(|options| options.prompt_login);
+        let again = demand.after_the_question || asked.is_some_and(|options| options.prompt_login);
         if sign_in.at >= self.asked_at || (!again && young) { Ok(()) } else { Err(Refusal::SignInTooOld) }
     }
 
@@ -378,15 +380,18 @@ mod tests {
             let options = TokensOptions { acr_values, ..TokensOptions::default() };
             grant(options).accepts(sign_in, demand, START).err()
         };
-        let policy = Demand { multi_factor: true, max_age: None };
+        let policy = Demand { multi_factor: true, ..Demand::default() };
         assert_eq!(refusal(&[], Demand::default(), &one), None);
         assert_eq!(refusal(&[], policy, &one), Some(Refusal::SignInTooWeak));
         assert_eq!(refusal(&[], policy, &two), None);
         assert_eq!(refusal(&["x", MULTI_FACTOR], Demand::default(), &one), Some(Refusal::SignInTooWeak));
         assert_eq!(refusal(&[SINGLE_FACTOR, MULTI_FACTOR], Demand::default(), &one), None);
         let old = SignIn { at: START - Duration::from_secs(61), ..two };
-        let fresh = Demand { multi_factor: true, max_age: Some(Duration::from_mins(1)) };
+        let fresh = Demand { multi_factor: true, max_age: Some(Duration::from_mins(1)), ..Demand::default() };
         assert_eq!(refusal(&[], fresh, &old), Some(Refusal::SignInTooOld));
+        let again = Demand { after_the_question: true, ..Demand::default() };
+        assert_eq!(refusal(&[], again, &old), Some(Refusal::SignInTooOld));
+        assert_eq!(refusal(&[], again, &SignIn { at: START, ..old }), None);
     }
 
     #[test]

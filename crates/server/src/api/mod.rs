@@ -143,16 +143,23 @@ pub async fn device(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let asked = ask::key(&app, client.as_deref(), question, from, address, now).await?;
     let asked = asked.map_err(|refusal| match refusal {
         AskRefusal::Scope(scope) | AskRefusal::Target(scope) => ApiError::InvalidScope(scope),
+        AskRefusal::Denied => ApiError::Denied,
         AskRefusal::TooMany(wait) => ApiError::Limited(wait),
     })?;
     let page = app.config.cli.verification_url.clone();
     let page = page.unwrap_or_else(|| app.public_url.join(&app.config.device.verification_path));
+    // Clients expect the field.
+    let complete = if app.config.approval.complete_uri {
+        format!("{page}?user_code={}", asked.user_code.reveal())
+    } else {
+        page.clone()
+    };
     Ok(ok(json!({
         "device_code": asked.device_code.reveal(),
         "user_code": asked.user_code.reveal(),
         "verification_url": page,
         "verification_uri": page,
-        "verification_uri_complete": format!("{page}?user_code={}", asked.user_code.reveal()),
+        "verification_uri_complete": complete,
         "expires_in": ceil_secs(asked.expires_in),
         "interval": ceil_secs(asked.interval),
     })))
@@ -214,6 +221,7 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome
         }
         Decided::SignInTooOld => Err(lacking(Lacking::Freshness)),
         Decided::SignInTooWeak => Err(lacking(Lacking::SecondFactor)),
+        Decided::Elsewhere => Err(ApiError::Forbidden("it was asked for from another network than yours")),
         Decided::TooLate | Decided::Foreign => Err(unknown),
     }
 }

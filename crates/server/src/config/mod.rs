@@ -108,6 +108,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("login.fresh_for", "10m", "how long after a sign-in people may change what they sign in with"),
     setting("login.second_factor", "optional", "from whom a second factor is demanded before they approve or make anything: optional, administrators or everybody"),
     setting("approval.max_age", "", "how old the sign-in behind an approval may be; without it as old as the session, unless the device asked for less"),
+    setting("approval.mismatch", "warn", "what follows where device and person are on different networks (/24, /56): off, warn on the confirm page, step_up to a fresh sign-in, or deny"),
+    setting("approval.complete_uri", "true", "whether links may carry the user code; without, people type it"),
+    list("approval.allowed_requester_cidrs", "networks from which devices may ask; without it all"),
     setting("login.password_workers", "0", "password checks at the same time; 0 means one for each processor"),
     setting("rate_limit.enabled", "true", "whether the limits below hold"),
     setting("rate_limit.device_codes_per_address", "60", "device codes a minute for one address"),
@@ -180,6 +183,34 @@ pub struct Device {
 #[derive(Clone, Debug)]
 pub struct Approval {
     pub max_age: Option<Duration>,
+    pub mismatch: Mismatch,
+    /// Links may carry the code.
+    pub complete_uri: bool,
+    /// Empty: everybody may ask.
+    pub requesters: Vec<IpNet>,
+}
+
+/// What follows where a device asks from another network than its person approves from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    Off,
+    Warn,
+    StepUp,
+    Deny,
+}
+
+impl Mismatch {
+    const NAMES: [&str; 4] = ["off", "warn", "step_up", "deny"];
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "off" => Some(Self::Off),
+            "warn" => Some(Self::Warn),
+            "step_up" => Some(Self::StepUp),
+            "deny" => Some(Self::Deny),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -263,7 +294,12 @@ impl Config {
         let cli = Cli::read(&mut read);
         let pairing = Pairing::read(&mut read);
         let max_age = read.optional("approval.max_age").is_some();
-        let approval = Approval { max_age: max_age.then(|| read.span("approval.max_age", SECOND..=CENTURY)) };
+        let approval = Approval {
+            max_age: max_age.then(|| read.span("approval.max_age", SECOND..=CENTURY)),
+            mismatch: read.named("approval.mismatch", Mismatch::from_name, &Mismatch::NAMES),
+            complete_uri: read.parse("approval.complete_uri", "true or false").unwrap_or(true),
+            requesters: read.networks("approval.allowed_requester_cidrs"),
+        };
         let lifetimes = Lifetimes {
             access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
             refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign_core::audit::Action;
 use countersign_core::client::Client;
 use countersign_core::code::CodeStyle;
 use countersign_core::grant::{Ask, Grant, KeyAsk, Origin, State, TokensAsk, TokensOptions, Way};
@@ -12,8 +13,9 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, Fault};
+use crate::flow::policy;
 use crate::limits::address_key;
-use crate::store::{StoreError, grants};
+use crate::store::{Committed, StoreError, audit, grants};
 use crate::telemetry::GrantEvent;
 
 /// What is asked for at the OAuth door.
@@ -45,6 +47,8 @@ pub enum AskRefusal {
     Scope(String),
     /// The client may not have tokens for this resource.
     Target(String),
+    /// Devices may not ask from there.
+    Denied,
     /// The client or the address asked too often: wait this long.
     TooMany(Duration),
 }
@@ -118,6 +122,15 @@ async fn open(
     }
     if let Err(wait) = within_limits(app, client, address) {
         return Ok(Err(AskRefusal::TooMany(wait)));
+    }
+    if !policy::may_ask(app, address) {
+        app.metrics.refused("allowed_requester_cidrs");
+        let mut event = app.event(now, Action::GrantRefused)?;
+        event.client = grant.client().cloned();
+        event.address = Some(grant.from.address);
+        event.detail = Some("approval.allowed_requester_cidrs".to_owned());
+        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+        return Ok(Err(AskRefusal::Denied));
     }
     let device_code = Plain::from_entropy(&app.entropy.bytes()?);
     let user_code = insert(app, &grant, &device_code, app.config.device.user_code).await?;

@@ -14,6 +14,7 @@ use countersign_core::node::Node;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
+use crate::config::Mismatch;
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
 use crate::flow::{pairing, policy};
@@ -167,6 +168,8 @@ pub enum Decided {
     SignInTooWeak,
     /// The device is somebody else's; nothing happened.
     Foreign,
+    /// It asked from another network, which the policy forbids; nothing happened.
+    Elsewhere,
 }
 
 /// Step 4.
@@ -185,10 +188,22 @@ pub async fn decide(
     {
         return Ok(Decided::Foreign);
     }
+    let elsewhere = policy::is_elsewhere(&grant.from, from);
+    if elsewhere && decision == Decision::Approve && app.config.approval.mismatch == Mismatch::Deny {
+        let mut event = app.event(now, Action::GrantRefused)?;
+        event.account = Some(by);
+        event.client = client;
+        event.grant = Some(id);
+        event.address = Some(from.address.clone());
+        event.detail = Some("approval.mismatch".to_owned());
+        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+        return Ok(Decided::Elsewhere);
+    }
     let (change, action) = match decision {
         Decision::Approve => {
             let approval = Approval { by: Some(by), at: now, sign_in: caller.sign_in() };
-            match grant.approve(approval.clone(), policy::demand(app, &caller.account)) {
+            let demand = policy::demand_for(app, &caller.account, &grant.from, from);
+            match grant.approve(approval.clone(), demand) {
                 Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
                 Err(Refusal::SignInTooWeak) => return Ok(Decided::SignInTooWeak),
@@ -201,6 +216,7 @@ pub async fn decide(
         },
     };
     let mut event = app.event(now, action)?;
+    event.detail = elsewhere.then(|| "asked for from another network".to_owned());
     event.account = Some(by);
     event.client = client;
     event.grant = Some(id);

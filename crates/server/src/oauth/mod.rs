@@ -87,15 +87,20 @@ pub async fn device_authorization(State(app): State<Arc<App>>, request: Request)
         ask::tokens(&app, &client, question, from, address, now).await?.map_err(|refusal| match refusal {
             AskRefusal::Scope(scope) => OAuthError::InvalidScope(scope),
             AskRefusal::Target(target) => OAuthError::InvalidTarget(target),
+            AskRefusal::Denied => OAuthError::AccessDenied,
             AskRefusal::TooMany(wait) => OAuthError::TooManyCodes(wait),
         })?;
     let verification_uri = app.public_url.join(&app.config.device.verification_path);
-    let complete = format!("{verification_uri}?user_code={}", asked.user_code.reveal());
+    let complete = app
+        .config
+        .approval
+        .complete_uri
+        .then(|| Plain::new(format!("{verification_uri}?user_code={}", asked.user_code.reveal())));
     Ok(no_store(Json(DeviceAuthorization {
         device_code: asked.device_code,
         user_code: asked.user_code,
         verification_uri,
-        verification_uri_complete: Some(Plain::new(complete)),
+        verification_uri_complete: complete,
         expires_in: ceil_secs(asked.expires_in),
         interval: ceil_secs(asked.interval),
     })))

@@ -22,6 +22,7 @@ use super::lang::Lang;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
 use crate::app::App;
+use crate::config::Mismatch;
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Found, Opened};
 use crate::flow::policy::{self, Lacking};
@@ -66,6 +67,8 @@ struct ConfirmPage {
     key: Option<(String, String)>,
     /// Of a node: its kind, its version, what it calls itself.
     node: Option<(String, String, String)>,
+    /// Where it asked, and where its person is, if that is not the same network.
+    elsewhere: Option<String>,
     /// Which of the person's devices it would take the place of.
     replaces: Option<String>,
     name: String,
@@ -83,7 +86,8 @@ struct ConfirmPage {
 pub async fn device(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, _| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
-        let code = plausible(query.one("user_code").unwrap_or_default());
+        let linked = query.one("user_code").filter(|_| app.config.approval.complete_uri);
+        let code = plausible(linked.unwrap_or_default());
         if browser.account().is_none() {
             return redirect(app, &Next::Device { code }.login_path(false));
         }
@@ -167,7 +171,8 @@ impl Visit<'_> {
     }
 
     fn lacks(&self, grant: &grant::Grant) -> Option<Lacking> {
-        let demand = policy::demand(self.app, &self.caller.account);
+        let here = http::origin(self.parts);
+        let demand = policy::demand_for(self.app, &self.caller.account, &grant.from, &here);
         match grant.accepts(&self.caller.sign_in(), demand, self.now) {
             Err(grant::Refusal::SignInTooWeak) => Some(Lacking::SecondFactor),
             Err(_) => Some(Lacking::Freshness),
@@ -205,6 +210,9 @@ impl Visit<'_> {
                 (lead, Some((ask.name.clone(), lifetime)), None, Hint::None)
             }
         };
+        let here = http::origin(self.parts);
+        let elsewhere =
+            self.app.config.approval.mismatch != Mismatch::Off && policy::is_elsewhere(&grant.from, &here);
         let confirm = ConfirmPage {
             lead,
             hint,
@@ -216,6 +224,8 @@ impl Visit<'_> {
             },
             key,
             node,
+            elsewhere: elsewhere
+                .then(|| page.t2("confirm-elsewhere", "there", &grant.from.address, "here", &here.address)),
             replaces: found.replaces.as_ref().filter(|node| node.owner == Some(account.id)).map(|node| {
                 page.t2(
                     "confirm-pair-replaces",
@@ -270,6 +280,9 @@ impl Visit<'_> {
             Decided::TooLate => self.late_or_again(id, decision).await,
             Decided::SignInTooOld => self.step_up(Lacking::Freshness, typed).await,
             Decided::SignInTooWeak => self.step_up(Lacking::SecondFactor, typed).await,
+            Decided::Elsewhere => {
+                self.say("elsewhere-title", StatusCode::CONFLICT, |page| page.t("elsewhere-text"), None)
+            }
             Decided::Foreign => {
                 self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"), None)
             }

@@ -15,6 +15,7 @@ mod factors;
 mod limits;
 mod ops;
 mod pages;
+mod policy;
 mod polling;
 mod redemption;
 mod refresh;
