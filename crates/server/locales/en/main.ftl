@@ -92,6 +92,7 @@ confirm-scopes = If you approve, it may:
 confirm-asked = Asked
 confirm-from = From
 confirm-with = Program
+confirm-warning-link = You came here by a link, and links are how people are tricked. Did somebody send it to you? Then deny. Nobody from support will ever ask you to approve a device.
 confirm-warning = Did somebody send you this code or this link? Then deny. Nobody from support will ever ask you to approve a device.
 confirm-hint = The device asked for the account { $hint }, but you are signed in as { $name }.
 confirm-hint-other = The device asked for another account, but you are signed in as { $name }.

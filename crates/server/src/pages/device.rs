@@ -79,6 +79,7 @@ struct ConfirmPage {
     address: String,
     user_agent: String,
     ticket: String,
+    linked: bool,
     own_missing: bool,
 }
 
@@ -116,7 +117,8 @@ pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
             return redirect(app, &Next::Device { code: plausible(typed) }.login_path(false));
         };
         let caller = Caller { account, proof: Proof::Session(session) };
-        let visit = Visit { app, parts, browser, caller: &caller, now };
+        let linked = form.one("linked").is_some();
+        let visit = Visit { linked, app, parts, browser, caller: &caller, now };
         if form.one("undo").is_some() {
             return visit.undo(form.one("grant")).await;
         }
@@ -132,6 +134,8 @@ pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// One request of a signed-in person.
 struct Visit<'a> {
+    /// The code came with a link.
+    linked: bool,
     app: &'a Arc<App>,
     parts: &'a Parts,
     browser: &'a Browser,
@@ -239,6 +243,7 @@ impl Visit<'_> {
             address: grant.from.address.clone(),
             user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),
             ticket: self.browser.ticket(self.app, grant.id),
+            linked: self.linked,
             own_missing,
             name,
             page,

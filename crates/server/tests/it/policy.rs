@@ -116,3 +116,19 @@ async fn codes_are_typed_where_links_are_not_wanted() {
     assert!(!browser.page.contains(&device.user_code), "{}", browser.page);
     browser.approve(&device).await;
 }
+
+#[tokio::test]
+async fn a_link_is_told_from_a_code_that_was_typed() {
+    let server = Server::with(&[]).await;
+    let device = server.ask("tv", "openid").await;
+    let mut browser = server.signed_in("alice").await;
+    browser.get(&format!("/device?user_code={}", device.user_code)).await;
+    browser.submit("user_code", &[("user_code", &device.user_code)]).await;
+    browser.expect(200, "You came here by a link");
+    // Also once more, without the tick.
+    browser.submit("decision", &[("decision", "approve")]).await;
+    browser.expect(422, "You came here by a link");
+    browser.enter(&device.user_code).await;
+    browser.expect(200, "Did somebody send you this code or this link?");
+    assert!(!browser.page.contains("You came here by a link"), "{}", browser.page);
+}
