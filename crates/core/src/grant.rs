@@ -264,8 +264,11 @@ impl Grant {
         // OIDC Core §3.1.2.1. One that came after the question is always fresh, or `max_age=0` could never
         // be met.
         let asked_age = asked.and_then(|options| options.max_age).map(|age| Duration::from_secs(age.into()));
-        let max_age = [asked_age, demand.max_age].into_iter().flatten().min();
-        let young = max_age.is_none_or(|age| now.since(sign_in.at) <= age);
+        let within = |age: Option<Duration>| age.is_none_or(|age| now.since(sign_in.at) <= age);
+        if !within(demand.max_age) {
+            return Err(Refusal::SignInTooOld);
+        }
+        let young = within(asked_age);
         let again = demand.after_the_question || asked.is_some_and(|options| options.prompt_login);
         if sign_in.at >= self.asked_at || (!again && young) { Ok(()) } else { Err(Refusal::SignInTooOld) }
     }

@@ -7,6 +7,8 @@ CREATE TABLE totp (
     account_id   BYTEA  NOT NULL PRIMARY KEY,
     -- RFC 6238 key, sealed under the server's key.
     sealed       BYTEA  NOT NULL,
+    -- The session that sets it up: no other one sees the key.
+    session      BYTEA  NOT NULL,
     created_at   BIGINT NOT NULL,
     -- Until then it counts for nothing.
     confirmed_at BIGINT,

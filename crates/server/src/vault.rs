@@ -176,9 +176,10 @@ impl Vault {
         self.forms.mac(&[b"csrf", cookie.as_bytes()])
     }
 
-    /// Shows that somebody of this name signed in, in the browser that was given this nonce.
-    pub fn known(&self, name: &str, nonce: &str) -> Digest {
-        self.forms.mac(&[b"known", name.as_bytes(), nonce.as_bytes()])
+    /// Shows that somebody signed in, with the password of this hash, in the browser that was given this
+    /// nonce.
+    pub fn known(&self, account: AccountId, hash: &str, nonce: &str) -> Digest {
+        self.forms.mac(&[b"known", account.as_bytes(), hash.as_bytes(), nonce.as_bytes()])
     }
 
     /// Shows that this browser found this grant by its code.

@@ -110,15 +110,22 @@ fn matching(totp: &Totp, typed: &str, last: i64, now: Timestamp) -> Option<i64> 
 }
 
 /// Begins to set up an authenticator app, or goes on with it. `None` if there is one already.
-pub async fn begin_totp(app: &App, account: &Account, now: Timestamp) -> Answer<Option<Enrolment>> {
+pub async fn begin_totp(
+    app: &App,
+    session: &Session,
+    account: &Account,
+    now: Timestamp,
+) -> Answer<Option<Enrolment>> {
     let sealed = match factors::totp(&app.store, account.id).await? {
         Some(totp) if totp.confirmed_at.is_some() => return Ok(None),
-        Some(totp) if now.since(totp.created_at) < HALF => totp.sealed,
+        Some(totp) if now.since(totp.created_at) < HALF && totp.session.matches(&session.digest) => {
+            totp.sealed
+        }
         _ => {
             let random = app.entropy.bytes()?;
             let key = random.get(..KEY_BYTES).unwrap_or(&random);
             let sealed = app.vault.seal(&purpose(account.id), key, &app.entropy)?;
-            let begun = factors::begin_totp(account.id, sealed.clone(), now);
+            let begun = factors::begin_totp(account.id, sealed.clone(), &session.digest, now);
             if !app.store.commit(vec![begun]).await?.is_done() {
                 return Ok(None);
             }
@@ -133,8 +140,11 @@ pub async fn begin_totp(app: &App, account: &Account, now: Timestamp) -> Answer<
 
 #[derive(Debug)]
 pub enum Confirmed {
-    /// It counts from now on. The codes are shown this once.
-    Done(Vec<Plain>),
+    /// It counts from now on. The codes are shown this once; the session has another cookie.
+    Done {
+        codes: Vec<Plain>,
+        cookie: Plain,
+    },
     Wrong,
     Limited(Duration),
     /// Nothing was begun, or the session may not.
@@ -154,7 +164,10 @@ pub async fn confirm_totp(
     let app = app.clone();
     uncancelled(async move {
         let begun = factors::totp(&app.store, account.id).await?;
-        let begun = begun.filter(|totp| totp.confirmed_at.is_none() && now.since(totp.created_at) < HALF);
+        let begun = begun.filter(|totp| {
+            let own = totp.session.matches(&session.digest);
+            own && totp.confirmed_at.is_none() && now.since(totp.created_at) < HALF
+        });
         let (Some(begun), true) = (begun, may_change(&app, &session, now).await?) else {
             return Ok(Confirmed::Refused);
         };
@@ -170,17 +183,20 @@ pub async fn confirm_totp(
         // Who has a passkey has recovery codes.
         let first = !of(&app, account.id).await?.any();
         let (codes, made) = if first { recovery(&app, account.id)? } else { (Vec::new(), Vec::new()) };
+        let cookie = Plain::from_entropy(&app.entropy.bytes()?);
         let mut batch = vec![
+            // First: whoever signs in at this moment is either seen here or sees what is done here.
+            accounts::hold(account.id),
             accounts::session_holds(&session.digest, now),
-            factors::confirm_totp(account.id, begun.created_at, step, now),
+            factors::confirm_totp(account.id, &begun, step, now),
             // Its sign-in showed both by now; others of theirs did not.
-            accounts::strengthen(&session.digest, &session.sign_in.clone().and("otp")),
-            accounts::end_other_sessions(account.id, &session.digest),
+            accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in.clone().and("otp")),
+            accounts::end_other_sessions(account.id, &cookie.digest()),
         ];
         batch.extend(made);
         batch.push(audit::insert(event(&app, account.id, Action::TotpEnrolled, &from, now)?));
         let done = app.store.commit(batch).await?.is_done();
-        Ok(if done { Confirmed::Done(codes) } else { Confirmed::Refused })
+        Ok(if done { Confirmed::Done { codes, cookie } } else { Confirmed::Refused })
     })
     .await
 }
@@ -221,8 +237,10 @@ pub async fn remove_totp(app: &App, session: &Session, from: &Origin, now: Times
         return Ok(false);
     }
     let batch = vec![
+        accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
         factors::remove_totp(session.account),
+        accounts::end_other_sessions(session.account, &session.digest),
         audit::insert(event(app, session.account, Action::TotpRemoved, from, now)?),
     ];
     Ok(app.store.commit(batch).await?.is_done())
@@ -239,7 +257,11 @@ pub async fn new_recovery_codes(
         return Ok(None);
     }
     let (codes, made) = recovery(app, session.account)?;
-    let mut batch = vec![accounts::session_holds(&session.digest, now)];
+    let mut batch = vec![
+        accounts::hold(session.account),
+        accounts::session_holds(&session.digest, now),
+        accounts::end_other_sessions(session.account, &session.digest),
+    ];
     batch.extend(made);
     batch.push(audit::insert(event(app, session.account, Action::RecoveryCodesMade, from, now)?));
     Ok(app.store.commit(batch).await?.is_done().then_some(codes))

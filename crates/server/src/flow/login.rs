@@ -22,10 +22,17 @@ use crate::store::{Committed, Stmt, accounts, attempts, audit};
 
 #[derive(Debug)]
 pub enum SignedIn {
-    /// The value of the session's cookie, which only the browser keeps.
-    Yes(Plain),
-    /// The password is right; a second factor is wanted. The value of the cookie.
-    Half(Plain),
+    /// The value of the session's cookie, which only the browser keeps; and by what the browser is known
+    /// from now on, unless it was before.
+    Yes {
+        cookie: Plain,
+        known: Option<Plain>,
+    },
+    /// The password is right; a second factor is wanted.
+    Half {
+        cookie: Plain,
+        known: Option<Plain>,
+    },
     /// No such name, wrong password, disabled: one answer, in the same time.
     Wrong,
     Limited(Duration),
@@ -45,24 +52,21 @@ pub fn name_bucket(app: &App, name: Option<&Username>) -> Digest {
     app.vault.bucket("password name", name.map_or("", Username::as_str))
 }
 
-/// By what a browser is known in which this person signed in.
-pub fn known(app: &App, name: &str) -> Answer<Option<Plain>> {
-    let Ok(name) = name.parse::<Username>() else { return Ok(None) };
+/// By what a browser is known in which this person signed in with this password.
+fn known_by(app: &App, account: &Account, hash: &str) -> Answer<Plain> {
     let nonce = Plain::from_entropy(&app.entropy.bytes()?);
-    let mac = URL_SAFE_NO_PAD.encode(app.vault.known(name.as_str(), nonce.reveal()).as_bytes());
-    Ok(Some(Plain::new(format!("{}.{mac}", nonce.reveal()))))
+    let mac = URL_SAFE_NO_PAD.encode(app.vault.known(account.id, hash, nonce.reveal()).as_bytes());
+    Ok(Plain::new(format!("{}.{mac}", nonce.reveal())))
 }
 
 /// What counts the wrong passwords of this attempt: those for one name, or those of one browser in which
 /// that person signed in before. So nobody who tries a name from elsewhere keeps its person out.
-fn tally(app: &App, name: Option<&Username>, known: Option<&str>) -> Digest {
-    let shown = known.and_then(|known| known.split_once('.')).zip(name);
-    match shown {
-        Some(((nonce, mac), name)) if cookie::matches(mac, &app.vault.known(name.as_str(), nonce)) => {
-            app.vault.bucket("password known", nonce)
-        }
-        _ => name_bucket(app, name),
-    }
+fn known_bucket(app: &App, found: Option<&(Account, Option<String>)>, known: Option<&str>) -> Option<Digest> {
+    let (nonce, mac) = known?.split_once('.')?;
+    let (account, hash) = found?;
+    // Another password makes every browser a stranger.
+    cookie::matches(mac, &app.vault.known(account.id, hash.as_deref()?, nonce))
+        .then(|| app.vault.bucket("password known", nonce))
 }
 
 /// Checks a password, to the end even if the visitor hangs up. `old` is the session that the browser
@@ -88,7 +92,13 @@ async fn check(
     now: Timestamp,
 ) -> Answer<SignedIn> {
     let name = credentials.name.parse::<Username>().ok();
-    let name_bucket = tally(app, name.as_ref(), credentials.known.as_deref());
+    let found = match &name {
+        Some(name) => accounts::by_name(&app.store, name).await?,
+        None => None,
+    };
+    let known = known_bucket(app, found.as_ref(), credentials.known.as_deref());
+    let is_known = known.is_some();
+    let name_bucket = known.unwrap_or_else(|| name_bucket(app, name.as_ref()));
     let mut rules = Vec::new();
     if app.config.limits.enabled {
         rules.push((name_bucket, app.config.limits.wrong_passwords_per_account));
@@ -101,10 +111,6 @@ async fn check(
             app.metrics.refused("wrong_passwords");
             return Ok(SignedIn::Limited(wait));
         }
-    };
-    let found = match &name {
-        Some(name) => accounts::by_name(&app.store, name).await?,
-        None => None,
     };
     let usable = PASSWORD_BYTES.contains(&credentials.password.reveal().len());
     let hash = found.as_ref().filter(|_| usable).and_then(|(_, hash)| hash.clone());
@@ -128,7 +134,17 @@ async fn check(
         return Ok(SignedIn::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
-    start_session(app, &account, &hash, old, from, attempts::forget(&name_bucket), now).await
+    let signed_in =
+        start_session(app, &account, &hash, old, from, attempts::forget(&name_bucket), now).await?;
+    Ok(match signed_in {
+        SignedIn::Yes { cookie, .. } if !is_known => {
+            SignedIn::Yes { cookie, known: Some(known_by(app, &account, &hash)?) }
+        }
+        SignedIn::Half { cookie, .. } if !is_known => {
+            SignedIn::Half { cookie, known: Some(known_by(app, &account, &hash)?) }
+        }
+        other => other,
+    })
 }
 
 async fn start_session(
@@ -154,14 +170,16 @@ async fn start_session(
     event.account = Some(account.id);
     event.address = Some(from.address.clone());
     let batch = vec![
+        // First, so that a factor which is being added at this moment is seen by the next statement.
+        accounts::hold(account.id),
         accounts::start_session(&session, half, checked, from),
         accounts::end_session(old),
         forget,
         audit::insert(event),
     ];
     match app.store.commit(batch).await? {
-        Committed::Done { .. } if half => Ok(SignedIn::Half(cookie)),
-        Committed::Done { .. } => Ok(SignedIn::Yes(cookie)),
+        Committed::Done { .. } if half => Ok(SignedIn::Half { cookie, known: None }),
+        Committed::Done { .. } => Ok(SignedIn::Yes { cookie, known: None }),
         // Disabled, removed or given another password in this very moment.
         Committed::Conflict => Ok(SignedIn::Wrong),
     }

@@ -15,7 +15,9 @@ use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::config::Mismatch;
 use crate::flow::ask::DRAWS;
+use crate::flow::policy;
 use crate::hub::SocketId;
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
@@ -42,6 +44,8 @@ pub enum Requesting {
     TooMany(Duration),
     /// Too many codes are live.
     Exhausted,
+    /// Devices may not ask from there.
+    Denied,
 }
 
 /// Step 1. The socket hears what becomes of it.
@@ -61,6 +65,10 @@ pub async fn request(
     }
     let expires_in = app.config.pairing.code_ttl;
     let scopes = Scopes::one(READ);
+    if !policy::may_ask(app, address) {
+        app.metrics.refused("allowed_requester_cidrs");
+        return Ok(Requesting::Denied);
+    }
     for _ in 0..DRAWS {
         // Nobody can end another's pairing by asking in its name.
         let older = grants::by_node(&app.store, facts.node).await?;
@@ -159,6 +167,8 @@ pub enum Confirmed {
     Rejected,
     /// The device is somebody else's.
     Foreign,
+    /// The policy does not let this person approve from where they are.
+    Elsewhere,
     /// Too many wrong ones.
     TooMany(Duration),
 }
@@ -216,6 +226,7 @@ pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> 
             }
             (State::Pending, Some(approver)) => match approve(app, grant, approver, from, now).await? {
                 Decided::Foreign => return Ok(Confirmed::Foreign),
+                Decided::Elsewhere => return Ok(Confirmed::Elsewhere),
                 Decided::Done | Decided::TooLate => continue,
             },
         };
@@ -291,6 +302,8 @@ pub enum Decided {
     Done,
     /// The device is somebody else's.
     Foreign,
+    /// It asked from another network than the person's, and the policy says no, or wants a fresh sign-in.
+    Elsewhere,
     TooLate,
 }
 
@@ -311,6 +324,14 @@ pub async fn approve(
     let Ask::Pairing(ask) = &grant.ask else { return Ok(Decided::TooLate) };
     if grant.undecided(now).is_err() {
         return Ok(Decided::TooLate);
+    }
+    if approver.account.is_some() && policy::is_elsewhere(&grant.from, from) {
+        let stale = approver.sign_in.at < grant.asked_at;
+        match app.config.approval.mismatch {
+            Mismatch::Deny => return Ok(Decided::Elsewhere),
+            Mismatch::StepUp if stale => return Ok(Decided::Elsewhere),
+            Mismatch::StepUp | Mismatch::Warn | Mismatch::Off => {}
+        }
     }
     let known = nodes::by_node(&app.store, ask.facts.node).await?;
     let owner = match (known.map(|known| known.node.owner), approver.authority) {

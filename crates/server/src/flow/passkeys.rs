@@ -117,8 +117,12 @@ pub async fn begin_registration(
 
 #[derive(Debug)]
 pub enum Registered {
-    /// With recovery codes, if it is the first factor. They are shown this once.
-    Done(Vec<Plain>),
+    /// With recovery codes, if it is the first factor; they are shown this once. The session has another
+    /// cookie.
+    Done {
+        codes: Vec<Plain>,
+        cookie: Plain,
+    },
     Wrong,
     /// Nothing was begun, or the session may not.
     Refused,
@@ -133,7 +137,19 @@ pub struct Answered {
     pub from: Origin,
 }
 
+/// To the end even if the visitor hangs up: the codes would be lost.
 pub async fn finish_registration(
+    app: &Arc<App>,
+    session: Session,
+    name: String,
+    answered: Answered,
+    now: Timestamp,
+) -> Answer<Registered> {
+    let app = app.clone();
+    uncancelled(async move { register(&app, &session, name, &answered, now).await }).await
+}
+
+async fn register(
     app: &App,
     session: &Session,
     name: String,
@@ -170,12 +186,14 @@ pub async fn finish_registration(
     let mut event = app.event(now, Action::PasskeyAdded)?;
     event.account = Some(session.account);
     event.address = Some(answered.from.address.clone());
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let mut batch = vec![
+        accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
         passkeys::answered(browser, REGISTER, &state),
         passkeys::insert(&kept, passkey.cred_id().as_ref()),
-        accounts::strengthen(&session.digest, &sign_in),
-        accounts::end_other_sessions(session.account, &session.digest),
+        accounts::strengthen(&session.digest, &cookie.digest(), &sign_in),
+        accounts::end_other_sessions(session.account, &cookie.digest()),
         audit::insert(event),
     ];
     let mut codes = Vec::new();
@@ -185,7 +203,7 @@ pub async fn finish_registration(
         batch.extend(statements);
     }
     let done = app.store.commit(batch).await?.is_done();
-    Ok(if done { Registered::Done(codes) } else { Registered::Refused })
+    Ok(if done { Registered::Done { codes, cookie } } else { Registered::Refused })
 }
 
 fn wrong<T>(error: &WebauthnError, outcome: T) -> T {
@@ -219,19 +237,23 @@ pub async fn begin_second(
 
 /// Signs somebody in, or completes the sign-in of whoever has shown a password, to the end even if the
 /// visitor hangs up.
-pub async fn sign_in(app: &Arc<App>, answered: Answered, now: Timestamp) -> Answer<Completed> {
+pub async fn sign_in(app: &Arc<App>, answered: Answered, second: bool, now: Timestamp) -> Answer<Completed> {
     let app = app.clone();
-    uncancelled(async move { check(&app, &answered, now).await }).await
+    uncancelled(async move { check(&app, &answered, second, now).await }).await
 }
 
-async fn check(app: &App, answered: &Answered, now: Timestamp) -> Answer<Completed> {
+async fn check(app: &App, answered: &Answered, second: bool, now: Timestamp) -> Answer<Completed> {
     let browser = &answered.browser;
     let Some(webauthn) = &app.passkeys.0 else { return Ok(Completed::Over) };
-    let half = accounts::half_session(&app.store, browser, now).await?;
+    let half = accounts::half_session(&app.store, browser, now).await?.filter(|_| second);
     let kind = if half.is_some() { SECOND } else { SIGN_IN };
     let Some(state) = passkeys::asked(&app.store, browser, kind, now).await? else {
         return Ok(Completed::Over);
     };
+    // It is used up, whatever the answer is.
+    if !app.store.commit(vec![passkeys::answered(browser, kind, &state)]).await?.is_done() {
+        return Ok(Completed::Over);
+    }
     let Ok(credential) = serde_json::from_str::<PublicKeyCredential>(&answered.credential) else {
         return Ok(Completed::Wrong);
     };
@@ -254,7 +276,10 @@ async fn check(app: &App, answered: &Answered, now: Timestamp) -> Answer<Complet
         Err(error) => return wrong(&error, failed(app, answered, Some(account), now).await),
     };
     let mut passkey: Passkey = stored(&kept.credential)?;
-    passkey.update_credential(&result);
+    // What was asked may have known an older counter than there is by now.
+    if passkey.update_credential(&result) != Some(true) && result.counter() > 0 {
+        return failed(app, answered, Some(account), now).await;
+    }
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let before = half.as_ref().map_or_else(Vec::new, |(half, _)| half.sign_in.amr.clone());
     let mut sign_in = SignIn { at: now, amr: before };
@@ -271,8 +296,7 @@ async fn check(app: &App, answered: &Answered, now: Timestamp) -> Answer<Complet
         Some((half, _)) => vec![accounts::complete_session(&half.digest, &session)],
         None => vec![accounts::start_verified(&session, &answered.from), accounts::end_session(browser)],
     };
-    let mut batch =
-        vec![passkeys::answered(browser, kind, &state), passkeys::used(&kept, &json(&passkey)?, now)];
+    let mut batch = vec![passkeys::used(&kept, &json(&passkey)?, now)];
     batch.extend(start);
     batch.push(audit::insert(event));
     if app.store.commit(batch).await?.is_done() {
@@ -328,7 +352,13 @@ pub async fn change(
     let mut event = app.event(now, action)?;
     event.account = Some(session.account);
     event.address = Some(from.address.clone());
-    let batch = vec![accounts::session_holds(&session.digest, now), change, audit::insert(event)];
+    let mut batch =
+        vec![accounts::hold(session.account), accounts::session_holds(&session.digest, now), change];
+    if action == Action::PasskeyRemoved {
+        // Somebody may be signed in with it.
+        batch.push(accounts::end_other_sessions(session.account, &session.digest));
+    }
+    batch.push(audit::insert(event));
     Ok(app.store.commit(batch).await?.is_done())
 }
 

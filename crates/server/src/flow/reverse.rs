@@ -15,9 +15,10 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
+use crate::config::Mismatch;
 use crate::flow::ask::{DRAWS, no_free_code};
 use crate::flow::collect::{Collected, Polled, redeem_key};
-use crate::flow::policy::Sufficient;
+use crate::flow::policy::{self, Sufficient};
 use crate::limits::{self, address_key};
 use crate::store::{Committed, accounts, api_keys, audit, grants};
 use crate::telemetry::GrantEvent;
@@ -112,6 +113,8 @@ pub enum Verified {
     Unknown,
     /// Somebody collected with it before.
     Used,
+    /// Not from there.
+    Denied,
     Limited(Duration),
 }
 
@@ -128,6 +131,10 @@ pub async fn verify(
 }
 
 async fn check(app: &App, typed: &str, from: &Origin, address: IpAddr, now: Timestamp) -> Answer<Verified> {
+    if !policy::may_ask(app, address) {
+        app.metrics.refused("allowed_requester_cidrs");
+        return Ok(Verified::Denied);
+    }
     let limits = &app.config.limits;
     let mut rules = Vec::new();
     if limits.enabled {
@@ -167,6 +174,9 @@ async fn collect(app: &App, code: &UserCode, from: &Origin, now: Timestamp) -> A
             State::Redeemed { .. } => return Ok(Verified::Used),
             State::Pending | State::Denied { .. } => return Ok(Verified::Unknown),
         };
+        if app.config.approval.mismatch == Mismatch::Deny && policy::is_elsewhere(from, &grant.from) {
+            return Ok(Verified::Denied);
+        }
         match redeem_key(app, &grant, ask, approval, from, now).await? {
             Some(Polled::Collected(collected)) => return Ok(Verified::Key(collected)),
             Some(_) => return Ok(Verified::Unknown),

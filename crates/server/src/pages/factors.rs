@@ -17,9 +17,10 @@ use qrcode::{Color, EcLevel, QrCode};
 use super::account::WITH_SCRIPT;
 use super::assets;
 use super::browser::Browser;
-use super::login::{Next, plausible};
+use super::login::{Next, go, plausible, with_cookie};
 use super::{Outcome, Page, PageError, get, post, redirect, render};
 use crate::app::{App, Fault};
+use crate::cookie;
 use crate::flow::caller::Caller;
 use crate::flow::factors::{self, Confirmed, Enrolment};
 use crate::flow::passkeys::{self, Answered, Registered};
@@ -104,7 +105,7 @@ pub async fn totp(State(app): State<Arc<App>>, parts: Parts) -> Response {
         if !factors::may_change(app, session, now).await? {
             return redirect(app, &next.login_path(true));
         }
-        match factors::begin_totp(app, account, now).await? {
+        match factors::begin_totp(app, session, account, now).await? {
             Some(enrolment) => show(app, browser, account, &enrolment, &code, false),
             None => redirect(app, &Next::Account.path(app)),
         }
@@ -122,15 +123,15 @@ pub async fn enrol(State(app): State<Arc<App>>, request: Request) -> Response {
         };
         let typed = sent.one("totp").unwrap_or_default().to_owned();
         let (from, address) = (http::origin(parts), http::address(parts));
-        match factors::confirm_totp(app, session, account.clone(), typed, from, address, now).await? {
-            Confirmed::Done(codes) => {
+        match factors::confirm_totp(app, session.clone(), account.clone(), typed, from, address, now).await? {
+            Confirmed::Done { codes, cookie } => {
                 if codes.is_empty() {
-                    return redirect(app, &Next::Account.path(app));
+                    return go(app, &Next::Account.path(app), &cookie);
                 }
                 let next = if code.is_empty() { Next::Account } else { Next::Device { code } };
-                recovery(app, browser, &codes, &next)
+                recovery(app, browser, &codes, &next, Some(&cookie))
             }
-            Confirmed::Wrong => match factors::begin_totp(app, &account, now).await? {
+            Confirmed::Wrong => match factors::begin_totp(app, &session, &account, now).await? {
                 Some(enrolment) => show(app, browser, &account, &enrolment, &code, true),
                 None => redirect(app, &Next::Account.path(app)),
             },
@@ -193,9 +194,13 @@ pub async fn add_passkey(State(app): State<Arc<App>>, request: Request) -> Respo
         let name =
             sent.one("name").and_then(label).unwrap_or_else(|| browser.lang.text("passkey-name-default"));
         let answered = answered(browser, sent, parts);
-        match passkeys::finish_registration(app, session, name, &answered, now).await? {
-            Registered::Done(codes) if codes.is_empty() => redirect(app, &Next::Account.path(app)),
-            Registered::Done(codes) => recovery(app, browser, &codes, &Next::Account),
+        match passkeys::finish_registration(app, session.clone(), name, answered, now).await? {
+            Registered::Done { codes, cookie } if codes.is_empty() => {
+                go(app, &Next::Account.path(app), &cookie)
+            }
+            Registered::Done { codes, cookie } => {
+                recovery(app, browser, &codes, &Next::Account, Some(&cookie))
+            }
             Registered::Wrong => show_passkey(app, browser, account, true, now).await,
             Registered::Refused => redirect(app, &Next::Passkey.login_path(true)),
         }
@@ -212,10 +217,18 @@ pub fn answered(browser: &Browser, sent: &Form, parts: &Parts) -> Answered {
     }
 }
 
-fn recovery(app: &App, browser: &Browser, codes: &[Plain], next: &Next) -> Outcome {
-    let page = Page::new(app, browser);
+/// `cookie` is the session's new one, if it has one.
+fn recovery(app: &App, browser: &Browser, codes: &[Plain], next: &Next, cookie: Option<&Plain>) -> Outcome {
+    let mut page = Page::new(app, browser);
+    if let Some(cookie) = cookie {
+        page.csrf = cookie::csrf(app, cookie.reveal());
+    }
     let codes = codes.iter().map(|code| code.reveal().to_owned()).collect();
-    render(StatusCode::CREATED, &RecoveryPage { page, codes, next: next.path(app) })
+    let response = render(StatusCode::CREATED, &RecoveryPage { page, codes, next: next.path(app) })?;
+    Ok(match cookie {
+        Some(cookie) => with_cookie(app, response, cookie),
+        None => response,
+    })
 }
 
 /// From `/account`: other recovery codes.
@@ -227,7 +240,7 @@ pub async fn new_codes(
     now: Timestamp,
 ) -> Outcome {
     match factors::new_recovery_codes(app, session, &http::origin(parts), now).await? {
-        Some(codes) => recovery(app, browser, &codes, &Next::Account),
+        Some(codes) => recovery(app, browser, &codes, &Next::Account, None),
         None => redirect(app, &Next::Account.login_path(true)),
     }
 }

@@ -171,8 +171,10 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
         };
         let (from, address) = (http::origin(parts), http::address(parts));
         match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {
-            SignedIn::Yes(cookie) => be_known(app, &username, go(app, &next.path(app), &cookie)?),
-            SignedIn::Half(cookie) => be_known(app, &username, go(app, &next.second_path(), &cookie)?),
+            SignedIn::Yes { cookie, known } => Ok(be_known(app, known, go(app, &next.path(app), &cookie)?)),
+            SignedIn::Half { cookie, known } => {
+                Ok(be_known(app, known, go(app, &next.second_path(), &cookie)?))
+            }
             SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, username, Notice::Wrong),
             SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
             SignedIn::Busy => Err(PageError::Busy),
@@ -182,21 +184,23 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
 }
 
 /// The next time, wrong passwords from elsewhere do not keep this browser out.
-fn be_known(app: &App, name: &str, mut response: Response) -> Outcome {
-    let known = login::known(app, name)?;
+fn be_known(app: &App, known: Option<Plain>, mut response: Response) -> Response {
     if let Some(known) = known.and_then(|known| cookie::bake_known(app, known.reveal())) {
         response.headers_mut().append(header::SET_COOKIE, known);
     }
-    Ok(response)
+    response
 }
 
 /// Goes on with a new cookie.
-fn go(app: &App, path: &str, cookie: &Plain) -> Outcome {
-    let mut response = redirect(app, path)?;
+pub fn go(app: &App, path: &str, cookie: &Plain) -> Outcome {
+    Ok(with_cookie(app, redirect(app, path)?, cookie))
+}
+
+pub fn with_cookie(app: &App, mut response: Response, cookie: &Plain) -> Response {
     if let Some(cookie) = cookie::bake(app, cookie.reveal(), Some(app.config.session_ttl.as_secs())) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 #[derive(Template)]
@@ -234,18 +238,19 @@ struct PasskeyLoginPage<'a> {
     wrong: bool,
 }
 
-async fn show_passkey(
-    app: &App,
-    parts: &Parts,
-    browser: &Browser,
-    next: &Next,
-    wrong: bool,
-    now: Timestamp,
-) -> Outcome {
-    if app.config.limits.enabled {
-        let address = limits::address_key(http::address(parts));
-        app.passkeys_per_address.check(&address).map_err(PageError::Limited)?;
+/// Asking and answering both write something down, whoever comes.
+fn count_passkey(app: &App, parts: &Parts) -> Result<(), PageError> {
+    if !app.config.limits.enabled {
+        return Ok(());
     }
+    let address = limits::address_key(http::address(parts));
+    app.passkeys_per_address.check(&address).map_err(|wait| {
+        app.metrics.refused("passkeys_per_address");
+        PageError::Limited(wait)
+    })
+}
+
+async fn show_passkey(app: &App, browser: &Browser, next: &Next, wrong: bool, now: Timestamp) -> Outcome {
     let begun = passkeys::begin_sign_in(app, &Digest::of(browser.cookie()), now).await?;
     let Some(options) = begun else { return redirect(app, &next.login_path(false)) };
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
@@ -258,7 +263,8 @@ async fn show_passkey(
 pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, now| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
-        show_passkey(app, parts, browser, &Next::read(&query), false, now).await
+        count_passkey(app, parts)?;
+        show_passkey(app, browser, &Next::read(&query), false, now).await
     })
     .await
 }
@@ -267,11 +273,12 @@ pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
 pub async fn use_passkey(State(app): State<Arc<App>>, request: Request) -> Response {
     post(app, request, async |app, parts, browser, sent, now| {
         let next = Next::read(sent);
-        let half = login::half(app, browser.cookie(), now).await?.is_some();
-        match passkeys::sign_in(app, answered(browser, sent, parts), now).await? {
+        count_passkey(app, parts)?;
+        let half = sent.one("second").is_some() && login::half(app, browser.cookie(), now).await?.is_some();
+        match passkeys::sign_in(app, answered(browser, sent, parts), half, now).await? {
             Completed::Yes(cookie) => go(app, &next.path(app), &cookie),
             Completed::Wrong if half => show_second(app, browser, &next, true, now).await,
-            Completed::Wrong => show_passkey(app, parts, browser, &next, true, now).await,
+            Completed::Wrong => show_passkey(app, browser, &next, true, now).await,
             Completed::Limited(wait) => Err(PageError::Limited(wait)),
             Completed::Over => redirect(app, &next.login_path(false)),
         }

@@ -60,7 +60,7 @@ statements! {
                   SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7, 'second' FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
     COMPLETE_SESSION = "UPDATE browser_session SET digest = ?2, sign_in_at = ?3, amr = ?4, expires_at = ?5, awaits = NULL \
                         WHERE digest = ?1 AND awaits = 'second' AND expires_at > ?3";
-    STRENGTHEN = "UPDATE browser_session SET amr = ?2 WHERE digest = ?1";
+    STRENGTHEN = "UPDATE browser_session SET digest = ?2, amr = ?3 WHERE digest = ?1";
     END_OTHER_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1 AND digest <> ?2";
     SESSION_HOLDS = "UPDATE browser_session SET expires_at = expires_at WHERE digest = ?1 AND expires_at > ?2";
     HOLD = "UPDATE account SET tier = tier WHERE id = ?1 AND disabled_at IS NULL";
@@ -249,9 +249,10 @@ pub fn complete_session(half: &Digest, whole: &Session) -> Stmt {
     Stmt::one(COMPLETE_SESSION, args)
 }
 
-/// Its sign-in showed more since.
-pub fn strengthen(digest: &Digest, sign_in: &SignIn) -> Stmt {
-    Stmt::one(STRENGTHEN, vec![digest.into(), amr_text(&sign_in.amr).into()])
+/// Its sign-in showed more since. It goes on under another cookie, so that a copy of the old one is
+/// worth nothing.
+pub fn strengthen(old: &Digest, new: &Digest, sign_in: &SignIn) -> Stmt {
+    Stmt::one(STRENGTHEN, vec![old.into(), new.into(), amr_text(&sign_in.amr).into()])
 }
 
 pub fn end_other_sessions(account: AccountId, kept: &Digest) -> Stmt {

@@ -7,12 +7,12 @@ use countersign_core::time::Timestamp;
 use super::{Result, Stmt, Store, statements};
 
 statements! {
-    TOTP = "SELECT sealed, created_at, confirmed_at, last_step FROM totp WHERE account_id = ?1";
-    BEGIN_TOTP = "INSERT INTO totp (account_id, sealed, created_at, last_step) VALUES (?1, ?2, ?3, 0) \
-                  ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at \
+    TOTP = "SELECT sealed, session, created_at, confirmed_at, last_step FROM totp WHERE account_id = ?1";
+    BEGIN_TOTP = "INSERT INTO totp (account_id, sealed, session, created_at, last_step) VALUES (?1, ?2, ?4, ?3, 0) \
+                  ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, session = excluded.session, created_at = excluded.created_at \
                   WHERE totp.confirmed_at IS NULL";
     CONFIRM_TOTP = "UPDATE totp SET confirmed_at = ?3, last_step = ?4 \
-                    WHERE account_id = ?1 AND created_at = ?2 AND confirmed_at IS NULL";
+                    WHERE account_id = ?1 AND created_at = ?2 AND session = ?5 AND confirmed_at IS NULL";
     STEP = "UPDATE totp SET last_step = ?2 WHERE account_id = ?1 AND confirmed_at IS NOT NULL AND last_step < ?2";
     REMOVE_TOTP = "DELETE FROM totp WHERE account_id = ?1";
     INSERT_RECOVERY = "INSERT INTO recovery_code (account_id, mac) VALUES (?1, ?2)";
@@ -25,6 +25,7 @@ statements! {
 #[derive(Debug)]
 pub struct Totp {
     pub sealed: Vec<u8>,
+    pub session: Digest,
     pub created_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
     pub last_step: i64,
@@ -34,6 +35,7 @@ pub async fn totp(store: &Store, account: AccountId) -> Result<Option<Totp>> {
     let Some(mut row) = store.row(TOTP, &[account.into()]).await? else { return Ok(None) };
     Ok(Some(Totp {
         sealed: row.take()?,
+        session: row.take()?,
         created_at: row.take()?,
         confirmed_at: row.take()?,
         last_step: row.take()?,
@@ -41,13 +43,15 @@ pub async fn totp(store: &Store, account: AccountId) -> Result<Option<Totp>> {
 }
 
 /// A conflict if there is a confirmed one.
-pub fn begin_totp(account: AccountId, sealed: Vec<u8>, now: Timestamp) -> Stmt {
-    Stmt::one(BEGIN_TOTP, vec![account.into(), sealed.into(), now.into()])
+pub fn begin_totp(account: AccountId, sealed: Vec<u8>, session: &Digest, now: Timestamp) -> Stmt {
+    Stmt::one(BEGIN_TOTP, vec![account.into(), sealed.into(), now.into(), session.into()])
 }
 
-/// A conflict unless the one that was begun then still waits.
-pub fn confirm_totp(account: AccountId, begun: Timestamp, step: i64, now: Timestamp) -> Stmt {
-    Stmt::one(CONFIRM_TOTP, vec![account.into(), begun.into(), now.into(), step.into()])
+/// A conflict unless the one that was begun then, in that session, still waits.
+pub fn confirm_totp(account: AccountId, begun: &Totp, step: i64, now: Timestamp) -> Stmt {
+    let args =
+        vec![account.into(), begun.created_at.into(), now.into(), step.into(), (&begun.session).into()];
+    Stmt::one(CONFIRM_TOTP, args)
 }
 
 /// A conflict if this step, or a later one, was accepted before.

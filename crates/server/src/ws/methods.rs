@@ -123,6 +123,7 @@ async fn request(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
         Requesting::Elsewhere => {
             refused(PairingRefusal::Elsewhere, "This device is being paired from another address")
         }
+        Requesting::Denied => Err(RpcError::Pairing("Devices may not ask from this network", None)),
         Requesting::TooMany(wait) => Err(RpcError::RateLimited(wait)),
         Requesting::Exhausted => {
             refused(PairingRefusal::Exhausted, "No pairing code is free; try again later")
@@ -165,6 +166,7 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
             refused(PairingRefusal::WrongDevice, "Device ID does not match pairing request", None)
         }
         Confirmed::Foreign => refused(PairingRefusal::Foreign, FOREIGN, None),
+        Confirmed::Elsewhere => refused(PairingRefusal::Foreign, ELSEWHERE, None),
         Confirmed::TooMany(wait) => Err(RpcError::RateLimited(wait)),
         Confirmed::Waiting { interval, .. } => {
             let data = json!({ "status": "pending", "interval": ceil_secs(interval) });
@@ -178,6 +180,7 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
 }
 
 const UNKNOWN_CODE: &str = "Invalid or expired pairing code";
+const ELSEWHERE: &str = "It was asked for from another network than yours";
 const FOREIGN: &str = "This device belongs to another account and must be removed there first";
 
 async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) -> Outcome {
@@ -200,6 +203,7 @@ async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) 
     match decided {
         Decided::Done => Ok(json!({ word: true, "device_id": ask.facts.node.to_string() })),
         Decided::Foreign => Err(RpcError::Pairing(FOREIGN, None)),
+        Decided::Elsewhere => Err(RpcError::Pairing(ELSEWHERE, None)),
         Decided::TooLate => Err(unknown),
     }
 }
@@ -256,7 +260,8 @@ async fn refresh(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
         (Peer::Node(node, token), Some(id)) if id == node.facts.node => {
             (Some(Node::clone(node)), Some(*token))
         }
-        (peer, Some(id)) if peer.is_operator() => {
+        // It yields a credential, as an approval does.
+        (peer, Some(id)) if peer.approver(&socket.app, now).is_some() => {
             (nodes::by_node(&socket.app, id).await?.map(|listed| listed.node), None)
         }
         (peer, None) if peer.is_operator() => return Err(RpcError::Missing),

@@ -310,3 +310,33 @@ async fn passkeys_are_begun_so_often_and_answered_by_browsers() {
     browser.get("/login").await;
     assert!(!browser.page.contains("passkey"), "{}", browser.page);
 }
+
+#[tokio::test]
+async fn a_copy_of_the_old_cookie_is_worth_nothing_afterwards() {
+    let server = server().await;
+    let mut browser = server.signed_in("alice").await;
+    let mut thief = server.browser();
+    thief.cookie.clone_from(&browser.cookie);
+    enrolled(&mut browser).await;
+    thief.get("/account").await;
+    thief.expect(200, "Sign in");
+    // The page that came with the new cookie has forms that fit to it.
+    browser.submit("csrf_token", &[]).await;
+    browser.expect(200, "You are signed out");
+}
+
+#[tokio::test]
+async fn what_one_session_sets_up_no_other_sees() {
+    let server = server().await;
+    let (mut thief, mut own) = (server.signed_in("alice").await, server.signed_in("alice").await);
+    thief.get("/account/totp").await;
+    let seen = secret(&thief.page);
+    own.get("/account/totp").await;
+    assert_ne!(secret(&own.page), seen);
+    // The newer one counts; the older page leads to a key of its own.
+    thief.submit("totp", &[("totp", &shows(&server, &seen))]).await;
+    thief.expect(200, "Please sign in again");
+    let code = shows(&server, &secret(&own.page));
+    own.submit("totp", &[("totp", &code)]).await;
+    own.expect(201, "Your recovery codes");
+}

@@ -215,6 +215,21 @@ async fn whoever_signed_in_before_is_not_kept_out_by_others() {
     stranger.get("/login").await;
     stranger.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
     assert_eq!(stranger.status, 429);
+    // Another password makes it a stranger as well.
+    let (app, name) = (&server.running.app, "alice".parse().unwrap());
+    let password = Plain::new("another password".to_owned());
+    accounts::set_password(app, &name, &password, server.now()).await.unwrap().unwrap();
+    for _ in 0..11 {
+        stranger.get("/login").await;
+        stranger.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;
+    }
+    own.get("/login").await;
+    own.submit("password", &[("username", "alice"), ("password", "another password")]).await;
+    assert_eq!(own.status, 429);
+    server.pass(3600);
+    own.get("/login?next=account").await;
+    own.submit("password", &[("username", "alice"), ("password", "another password")]).await;
+    own.expect(200, "Your devices");
     stranger.known.clone_from(&own.known);
     for _ in 0..10 {
         stranger.get("/login").await;

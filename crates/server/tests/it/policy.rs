@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::socket;
 use crate::support::{Browser, Device, Server, text};
 
 const PROXY: (&str, &str) = ("server.trusted_proxies", "list:127.0.0.1");
@@ -131,4 +132,46 @@ async fn a_link_is_told_from_a_code_that_was_typed() {
     browser.enter(&device.user_code).await;
     browser.expect(200, "Did somebody send you this code or this link?");
     assert!(!browser.page.contains("You came here by a link"), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn other_doors_keep_to_the_policy_too() {
+    let tokens =
+        r#"json:[{"token":"gateway-token-of-the-operator","role":"operator","scopes":["operator.pairing"]}]"#;
+    let server = Server::with(&[
+        PROXY,
+        ("login.second_factor", "everybody"),
+        ("approval.allowed_requester_cidrs", "list:127.0.0.0/8"),
+        ("pairing.gateway_tokens", tokens),
+    ])
+    .await;
+    let mut far = socket::open(&server, &[("x-forwarded-for", "203.0.113.7")]).await.unwrap();
+    far.next().await;
+    let refused = far.error("node.pair.request", socket::facts(socket::PHONE)).await;
+    assert_eq!(refused, (-32003, "Devices may not ask from this network".to_owned()));
+    let code = server.http.post(server.url("/v1/auth/cli-verify")).header("x-forwarded-for", "203.0.113.7");
+    let code = code.json(&json!({ "cli_code": "ABC234" })).send().await.unwrap();
+    assert_eq!(code.status(), 403);
+
+    // An operator with one factor makes no credential of anybody's device.
+    let mut phone = socket::connect(&server, None).await;
+    let code = phone.request(socket::PHONE).await;
+    let mut gateway = socket::connect(&server, Some(socket::GATEWAY)).await;
+    gateway.result("node.pair.approve", json!({ "pairing_code": code })).await;
+    phone.result("node.pair.confirm", json!({ "pairing_code": code, "device_id": socket::PHONE })).await;
+    gateway.result("node.pair.refresh", json!({ "device_id": socket::PHONE })).await;
+}
+
+#[tokio::test]
+async fn a_sign_in_grows_old_also_after_the_question() {
+    let server = Server::with(&[("approval.max_age", "1m")]).await;
+    let device = server.ask("tv", "openid").await;
+    server.pass(1);
+    let mut browser = server.signed_in("alice").await;
+    browser.enter(&device.user_code).await;
+    browser.expect(200, "Connect this device?");
+    server.pass(61);
+    decide(&mut browser).await;
+    browser.expect(200, "Please sign in again");
+    server.poll(&device).await.refused(400, "authorization_pending");
 }
