@@ -120,7 +120,7 @@ pageTest('device', (page) => openSignedIn(page, '/device', 'ada'));
 pageTest('device prefilled', async (page) => {
   const device = await newTelevision();
   await openSignedIn(page, device.verification_uri_complete, 'ada');
-  await page.getByText('This code came with a link.').waitFor();
+  await page.getByText('This code was filled in for you.').waitFor();
 });
 
 pageTest('device wrong', async (page) => {

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 
 import {
   approve, denyButton, launchBrowser, newCommandLine, openConfirm, openSignedIn, seesHeading, startServer, verifyCode,
-  watchedPage,
+  watching,
 } from './support.mjs';
 
 let server, browser;
@@ -20,11 +20,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function inBrowser(inner, options) {
-  const watched = await watchedPage(browser, server, options);
-  await inner(watched.page);
-  await watched.close();
-}
+const inBrowser = (inner, options) => watching(browser, server, inner, options);
 
 async function showCode(page) {
   await openSignedIn(page, '/account', 'ada');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  approve, enrol, enterCode, launchBrowser, newDevice, openSignedIn, seesHeading, signIn, startServer, totp, watchedPage,
+  approve, enrol, enterCode, launchBrowser, newDevice, openSignedIn, seesHeading, signIn, startServer, totp, watching,
 } from './support.mjs';
 
 let server, browser, television;
@@ -18,11 +18,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function inBrowser(inner, options) {
-  const watched = await watchedPage(browser, server, options);
-  await inner(watched.page);
-  await watched.close();
-}
+const inBrowser = (inner, options) => watching(browser, server, inner, options);
 
 for (const javaScriptEnabled of [true, false]) {
   describe(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', () => {

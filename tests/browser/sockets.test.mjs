@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  approve, denyButton, launchBrowser, newNode, openConfirm, seesHeading, startServer, watchedPage,
+  approve, denyButton, launchBrowser, newNode, openConfirm, seesHeading, startServer, watching,
 } from './support.mjs';
 
 let server, browser;
@@ -18,11 +18,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function inBrowser(inner, options) {
-  const watched = await watchedPage(browser, server, options);
-  await inner(watched.page);
-  await watched.close();
-}
+const inBrowser = (inner, options) => watching(browser, server, inner, options);
 
 for (const [at, javaScriptEnabled] of [true, false].entries()) {
   const id = `6f1c0d9e-58c1-4d8e-9b1a-2f00d2a4c00${at}`;

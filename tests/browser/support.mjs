@@ -325,3 +325,10 @@ export async function approve(page) {
   await approveButton(page).click();
   await seesHeading(page, 'Device connected');
 }
+
+/** Runs `inner` in a browser of its own and then holds everything that it did against the rules. */
+export async function watching(browser, server, inner, options) {
+  const watched = await watchedPage(browser, server, options);
+  await inner(watched.page, watched);
+  await watched.close();
+}

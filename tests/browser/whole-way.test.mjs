@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 
 import {
   approve, approveButton, denyButton, enterCode, introspect, launchBrowser, newDevice, newPerson, openConfirm,
-  openSignedIn, ownDevice, PASSWORD, postForm, seesHeading, signIn, startServer, until, watchedPage,
+  openSignedIn, ownDevice, PASSWORD, postForm, seesHeading, signIn, startServer, until, watching,
 } from './support.mjs';
 
 let server, browser, television, office;
@@ -21,12 +21,7 @@ after(async () => {
   await server?.stop();
 });
 
-/** Runs `inner` in a browser of its own and then holds everything that it did against the rules. */
-async function inBrowser(inner, options) {
-  const watched = await watchedPage(browser, server, options);
-  await inner(watched.page, watched);
-  await watched.close();
-}
+const inBrowser = (inner, options) => watching(browser, server, inner, options);
 
 async function pollError(device) {
   const { status, body } = await device.poll();

@@ -12,7 +12,7 @@ device-lead = Type the code that your device or command line shows.
 device-label = Code
 device-help = Capital letters, spaces and dashes do not matter.
 device-continue = Continue
-device-prefilled = This code came with a link. Go on only if the same code stands on a device in front of you.
+device-prefilled = This code was filled in for you. Go on only if the same code stands on a device in front of you.
 device-wrong = This code is not right or has expired. Check the screen of your device, or start again there.
 
 login-title = Sign in
@@ -92,7 +92,7 @@ confirm-scopes = If you approve, it may:
 confirm-asked = Asked
 confirm-from = From
 confirm-with = Program
-confirm-warning-link = You came here by a link, and links are how people are tricked. Did somebody send it to you? Then deny. Nobody from support will ever ask you to approve a device.
+confirm-warning-link = You did not type this code on this page. If it came by a link that somebody sent you, deny: this is how people are tricked. Nobody from support will ever ask you to approve a device.
 confirm-warning = Did somebody send you this code or this link? Then deny. Nobody from support will ever ask you to approve a device.
 confirm-hint = The device asked for the account { $hint }, but you are signed in as { $name }.
 confirm-hint-other = The device asked for another account, but you are signed in as { $name }.

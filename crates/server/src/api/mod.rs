@@ -2,9 +2,9 @@
 
 pub mod error;
 mod json;
+pub mod keys;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -13,15 +13,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_core::account::Account;
 use countersign_core::client::{Client, GrantType};
-use countersign_core::id::DeviceId;
-use countersign_core::key::Key;
 use countersign_core::time::{Timestamp, ceil_secs};
 use serde_json::{Value, json};
 
 use self::error::ApiError;
 use self::json::Body;
 use crate::app::{App, rfc3339};
-use crate::flow::api_keys::{self, Order};
 use crate::flow::ask::{self, AskRefusal, KeyQuestion};
 use crate::flow::caller::{self, Caller, Proof, Stranger};
 use crate::flow::clients;
@@ -31,7 +28,6 @@ use crate::flow::devices::{self, Device};
 use crate::flow::policy::{Lacking, Sufficient};
 use crate::flow::reverse::{self, Making, Verified};
 use crate::http::PathId;
-use crate::limits::address_key;
 use crate::{cookie, http};
 
 type Outcome = Result<Response, ApiError>;
@@ -39,11 +35,6 @@ type Outcome = Result<Response, ApiError>;
 /// What a key is called that nobody named.
 const KEY_NAME: &str = "CLI (Device Authorization)";
 const CSRF_HEADER: &str = "x-csrf-token";
-const DAY: Duration = Duration::from_hours(24);
-/// A key that somebody orders lasts ten years at most.
-const DAYS: std::ops::RangeInclusive<u64> = 1..=3650;
-/// A key and its successor are both good for a month at most.
-const OVERLAP_SECONDS: std::ops::RangeInclusive<u64> = 0..=30 * 86_400;
 
 fn no_store(body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
@@ -330,149 +321,6 @@ fn credential(caller: &Caller) -> Value {
             "expires_at": rfc3339(key.expires_at),
         }),
     }
-}
-
-/// The caller's keys, as the published clients list them.
-pub async fn list_keys_as_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
-    let now = app.clock.now();
-    let caller = reader(&app, &parts, now).await?;
-    let line = |key: Key| {
-        json!({
-            "id": key.id.to_string(),
-            "name": key.name,
-            "created_at": rfc3339(key.created_at),
-            "last_used": key.last_used.map(rfc3339),
-            "status": if key.is_live(now) { "active" } else { "revoked" },
-        })
-    };
-    let keys = api_keys::of_account(&app, &caller.account).await?;
-    Ok(ok(keys.into_iter().map(line).collect()))
-}
-
-/// A live key of the caller's; a key that calls may only name itself.
-async fn own_key(app: &App, caller: &Caller, id: &str, now: Timestamp) -> Result<Key, ApiError> {
-    let missing = ApiError::NotFound("there is no such key of yours");
-    let Ok(id) = id.parse::<DeviceId>() else { return Err(missing) };
-    let key = api_keys::find(app, id).await?.filter(|key| key.account == caller.account.id);
-    let Some(key) = key.filter(|key| key.is_live(now)) else { return Err(missing) };
-    if caller.is_signed_in() || caller.device() == Some(id) {
-        Ok(key)
-    } else {
-        Err(ApiError::Forbidden("an API key may revoke itself alone; a person must sign in"))
-    }
-}
-
-async fn revoke(app: &App, parts: &Parts, id: &str) -> Result<Key, ApiError> {
-    let now = app.clock.now();
-    let caller = reader(app, parts, now).await?;
-    let key = own_key(app, &caller, id, now).await?;
-    if api_keys::revoke(app, &key, Some(&http::origin(parts)), now).await? {
-        Ok(key)
-    } else {
-        Err(ApiError::NotFound("there is no such key of yours"))
-    }
-}
-
-pub async fn revoke_key_as_device(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
-    revoke(&app, &parts, &id).await?;
-    Ok(no_store(StatusCode::NO_CONTENT))
-}
-
-pub async fn revoke_key(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
-    let key = revoke(&app, &parts, &id).await?;
-    Ok(ok(json!({ "message": "API key revoked successfully", "key_id": key.id.to_string() })))
-}
-
-fn key_info(key: &Key, now: Timestamp) -> Value {
-    json!({
-        "id": key.id.to_string(),
-        "name": key.name,
-        "key_prefix": key.start,
-        "is_active": key.is_live(now),
-        "created_at": rfc3339(key.created_at),
-        "last_used_at": key.last_used.map(rfc3339),
-        "expires_at": rfc3339(key.expires_at),
-        "scopes": key.scopes.iter().collect::<Vec<_>>(),
-    })
-}
-
-pub async fn list_keys(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
-    let now = app.clock.now();
-    let caller = reader(&app, &parts, now).await?;
-    let keys = api_keys::of_account(&app, &caller.account).await?;
-    let lines: Vec<Value> = keys.iter().map(|key| key_info(key, now)).collect();
-    Ok(ok(json!({ "total": lines.len(), "api_keys": lines })))
-}
-
-fn made(plain: &countersign_core::secret::Plain, key: &Key, now: Timestamp) -> Response {
-    let body = json!({
-        "api_key": plain.reveal(),
-        "key_info": key_info(key, now),
-        "message": "API key created successfully. Save it securely - it won't be shown again!",
-    });
-    no_store((StatusCode::CREATED, Json(body)))
-}
-
-pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let (parts, mut body) = Body::read(request).await?;
-    let now = app.clock.now();
-    let caller = person(&app, &parts, now).await?;
-    let order = Order {
-        name: body.required_label("name"),
-        scopes: body.scopes("scopes"),
-        lifetime: body.number("expires_days", DAYS).and_then(days),
-    };
-    body.finish()?;
-    within_limits(&app, &caller.account.id.to_string())?;
-    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
-    let created = api_keys::create(&app, able, order, http::origin(&parts), now).await?;
-    let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
-    Ok(made(&plain, &key, now))
-}
-
-fn days(days: u64) -> Option<Duration> {
-    Some(DAY * u32::try_from(days).ok()?)
-}
-
-/// Keys are made and reported as often as codes are asked for, at most.
-fn within_limits(app: &App, key: &str) -> Result<(), ApiError> {
-    if !app.config.limits.enabled {
-        return Ok(());
-    }
-    app.codes_per_address.check(key).map_err(|wait| {
-        app.metrics.refused("api_keys");
-        ApiError::Limited(wait)
-    })
-}
-
-/// A successor with the same name and scopes; the old key goes on for a while.
-pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request: Request) -> Outcome {
-    let (parts, mut body) = Body::read(request).await?;
-    let now = app.clock.now();
-    let caller = person(&app, &parts, now).await?;
-    let overlap = body.number("overlap_seconds", OVERLAP_SECONDS).map_or(DAY, Duration::from_secs);
-    let lifetime = body.number("expires_days", DAYS).and_then(days);
-    body.finish()?;
-    within_limits(&app, &caller.account.id.to_string())?;
-    let key = own_key(&app, &caller, &id, now).await?;
-    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
-    match api_keys::rotate(&app, able, key, overlap, lifetime, http::origin(&parts), now).await? {
-        Some((plain, key)) => Ok(made(&plain, &key, now)),
-        None => Err(ApiError::Conflict("this key has a successor already, or has ended; rotate that one")),
-    }
-}
-
-/// For those who find a key where it should not be. Everybody hears the same.
-pub async fn report_key(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let (parts, mut body) = Body::read(request).await?;
-    let now = app.clock.now();
-    let text = body.required("api_key");
-    body.finish()?;
-    within_limits(&app, &address_key(http::address(&parts)))?;
-    api_keys::report(&app, text.trim(), &http::origin(&parts), now).await?;
-    let message =
-        "Thank you. If this is a live key of this server, it is revoked now, and its owner is told.";
-    Ok(ok(json!({ "message": message })))
 }
 
 /// Everything that the caller ever approved, whichever door it came through.

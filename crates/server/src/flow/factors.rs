@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::account::{Account, Session, SignIn, Username};
-use countersign_core::audit::Action;
+use countersign_core::audit::{Action, Event};
 use countersign_core::code::{CodeStyle, UserCode};
 use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
@@ -28,8 +28,6 @@ const RECOVERY_CODES: usize = 10;
 const RECOVERY: CodeStyle = CodeStyle::Unambiguous10;
 /// A half sign-in that nobody completes ends.
 pub const HALF: Duration = Duration::from_mins(10);
-/// What a session awaits that has shown a password.
-pub const SECOND: &str = "second";
 
 impl From<TotpError> for Fault {
     fn from(error: TotpError) -> Self {
@@ -218,13 +216,7 @@ pub fn recovery(app: &App, account: AccountId) -> Answer<(Vec<Plain>, Vec<Stmt>)
     Ok((codes, factors::replace_recovery(account, &macs)))
 }
 
-fn event(
-    app: &App,
-    account: AccountId,
-    action: Action,
-    from: &Origin,
-    now: Timestamp,
-) -> Answer<countersign_core::audit::Event> {
+pub fn event(app: &App, account: AccountId, action: Action, from: &Origin, now: Timestamp) -> Answer<Event> {
     let mut event = app.event(now, action)?;
     event.account = Some(account);
     event.address = Some(from.address.clone());
@@ -327,16 +319,15 @@ pub async fn complete(
                 return Ok(Completed::Limited(wait));
             }
         };
-        let cookie = Plain::from_entropy(&app.entropy.bytes()?);
-        let whole = |sign_in| Session {
-            digest: cookie.digest(),
-            account: account.id,
-            sign_in,
-            expires_at: now + app.config.session_ttl,
-        };
-        for (proof, action) in proofs(&app, &account, &typed, now).await? {
+        if let Some((proof, action)) = proof(&app, &account, &typed, now).await? {
             // A new id: one that was planted before is worth nothing after.
-            let session = whole(SignIn { at: now, ..half.sign_in.clone() }.and("otp"));
+            let cookie = Plain::from_entropy(&app.entropy.bytes()?);
+            let session = Session {
+                digest: cookie.digest(),
+                account: account.id,
+                sign_in: SignIn { at: now, ..half.sign_in }.and("otp"),
+                expires_at: now + app.config.session_ttl,
+            };
             let batch = vec![
                 proof,
                 accounts::complete_session(&half.digest, &session),
@@ -355,20 +346,15 @@ pub async fn complete(
     .await
 }
 
-/// What must hold for what was typed to be a factor of this person's. At most one does.
-async fn proofs(app: &App, account: &Account, typed: &str, now: Timestamp) -> Answer<Vec<(Stmt, Action)>> {
-    let Some(code) = UserCode::parse(typed) else { return Ok(Vec::new()) };
+/// What must hold for what was typed to be a factor of this person's, if it can be one.
+async fn proof(app: &App, account: &Account, typed: &str, now: Timestamp) -> Answer<Option<(Stmt, Action)>> {
+    let Some(code) = UserCode::parse(typed) else { return Ok(None) };
     if code.as_str().len() != usize::from(DIGITS) {
         let mac = app.vault.recovery(account.id, &code);
-        return Ok(vec![(factors::use_recovery(account.id, &mac, now), Action::RecoveryCodeUsed)]);
+        return Ok(Some((factors::use_recovery(account.id, &mac, now), Action::RecoveryCodeUsed)));
     }
-    let Some(totp) = factors::totp(&app.store, account.id).await? else { return Ok(Vec::new()) };
-    if totp.confirmed_at.is_none() {
-        return Ok(Vec::new());
-    }
+    let totp = factors::totp(&app.store, account.id).await?.filter(|totp| totp.confirmed_at.is_some());
+    let Some(totp) = totp else { return Ok(None) };
     let step = matching(&key(app, account, &totp.sealed)?, code.as_str(), totp.last_step, now);
-    Ok(step
-        .map(|step| (factors::accept_step(account.id, step), Action::SignInSucceeded))
-        .into_iter()
-        .collect())
+    Ok(step.map(|step| (factors::accept_step(account.id, step), Action::SignInSucceeded)))
 }

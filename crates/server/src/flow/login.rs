@@ -44,7 +44,7 @@ pub struct Credentials {
     pub name: String,
     pub password: Plain,
     /// What this browser is known by.
-    pub known: Option<String>,
+    pub known: Option<Plain>,
 }
 
 /// What counts the wrong passwords for one name.
@@ -59,10 +59,14 @@ fn known_by(app: &App, account: &Account, hash: &str) -> Answer<Plain> {
     Ok(Plain::new(format!("{}.{mac}", nonce.reveal())))
 }
 
-/// What counts the wrong passwords of this attempt: those for one name, or those of one browser in which
-/// that person signed in before. So nobody who tries a name from elsewhere keeps its person out.
-fn known_bucket(app: &App, found: Option<&(Account, Option<String>)>, known: Option<&str>) -> Option<Digest> {
-    let (nonce, mac) = known?.split_once('.')?;
+/// What counts the wrong passwords of a browser in which that person signed in before, in the place of
+/// what counts those for the name. So nobody who tries a name from elsewhere keeps its person out.
+fn known_bucket(
+    app: &App,
+    found: Option<&(Account, Option<String>)>,
+    known: Option<&Plain>,
+) -> Option<Digest> {
+    let (nonce, mac) = known?.reveal().split_once('.')?;
     let (account, hash) = found?;
     // Another password makes every browser a stranger.
     cookie::matches(mac, &app.vault.known(account.id, hash.as_deref()?, nonce))
@@ -96,14 +100,14 @@ async fn check(
         Some(name) => accounts::by_name(&app.store, name).await?,
         None => None,
     };
-    let known = known_bucket(app, found.as_ref(), credentials.known.as_deref());
+    let known = known_bucket(app, found.as_ref(), credentials.known.as_ref());
     let is_known = known.is_some();
-    let name_bucket = known.unwrap_or_else(|| name_bucket(app, name.as_ref()));
+    let bucket = known.unwrap_or_else(|| name_bucket(app, name.as_ref()));
     let mut rules = Vec::new();
     if app.config.limits.enabled {
-        rules.push((name_bucket, app.config.limits.wrong_passwords_per_account));
-        let bucket = app.vault.bucket("password address", &address_key(address));
-        rules.push((bucket, app.config.limits.wrong_passwords_per_address));
+        rules.push((bucket, app.config.limits.wrong_passwords_per_account));
+        let address = app.vault.bucket("password address", &address_key(address));
+        rules.push((address, app.config.limits.wrong_passwords_per_address));
     }
     let counted = match limits::count(&app.store, rules, now).await? {
         Ok(counted) => counted,
@@ -134,19 +138,16 @@ async fn check(
         return Ok(SignedIn::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
-    let signed_in =
-        start_session(app, &account, &hash, old, from, attempts::forget(&name_bucket), now).await?;
-    Ok(match signed_in {
-        SignedIn::Yes { cookie, .. } if !is_known => {
-            SignedIn::Yes { cookie, known: Some(known_by(app, &account, &hash)?) }
-        }
-        SignedIn::Half { cookie, .. } if !is_known => {
-            SignedIn::Half { cookie, known: Some(known_by(app, &account, &hash)?) }
-        }
-        other => other,
-    })
+    let forget = attempts::forget(&bucket);
+    let Some((cookie, half)) = start_session(app, &account, &hash, old, from, forget, now).await? else {
+        return Ok(SignedIn::Wrong);
+    };
+    let known = if is_known { None } else { Some(known_by(app, &account, &hash)?) };
+    Ok(if half { SignedIn::Half { cookie, known } } else { SignedIn::Yes { cookie, known } })
 }
 
+/// The cookie of the session, and whether it is a half one. `None` if the person was disabled, removed or
+/// given another password in this very moment.
 async fn start_session(
     app: &App,
     account: &Account,
@@ -155,7 +156,7 @@ async fn start_session(
     from: &Origin,
     forget: Stmt,
     now: Timestamp,
-) -> Answer<SignedIn> {
+) -> Answer<Option<(Plain, bool)>> {
     // A new id at every sign-in: one that was planted before is worth nothing after.
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let half = factors::of(app, account.id).await?.any();
@@ -177,12 +178,7 @@ async fn start_session(
         forget,
         audit::insert(event),
     ];
-    match app.store.commit(batch).await? {
-        Committed::Done { .. } if half => Ok(SignedIn::Half { cookie, known: None }),
-        Committed::Done { .. } => Ok(SignedIn::Yes { cookie, known: None }),
-        // Disabled, removed or given another password in this very moment.
-        Committed::Conflict => Ok(SignedIn::Wrong),
-    }
+    Ok(app.store.commit(batch).await?.is_done().then_some((cookie, half)))
 }
 
 /// Who is signed in with this cookie.

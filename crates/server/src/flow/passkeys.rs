@@ -38,6 +38,11 @@ const SIGN_IN: &str = "sign_in";
 /// RFC 8176: proof of possession of a key, and that somebody was there.
 const METHODS: [&str; 2] = ["pop", "user"];
 
+/// A sign-in that showed a passkey.
+fn with_passkey(sign_in: SignIn) -> SignIn {
+    METHODS.into_iter().fold(sign_in, SignIn::and)
+}
+
 /// What checks passkeys, where there can be any: they belong to a domain.
 pub struct Verifier(Option<Webauthn>);
 
@@ -179,13 +184,8 @@ async fn register(
         last_used: None,
     };
     let first = !factors::of(app, session.account).await?.any();
-    let mut sign_in = session.sign_in.clone();
-    for method in METHODS {
-        sign_in = sign_in.and(method);
-    }
-    let mut event = app.event(now, Action::PasskeyAdded)?;
-    event.account = Some(session.account);
-    event.address = Some(answered.from.address.clone());
+    let sign_in = with_passkey(session.sign_in.clone());
+    let event = factors::event(app, session.account, Action::PasskeyAdded, &answered.from, now)?;
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let mut batch = vec![
         accounts::hold(session.account),
@@ -282,15 +282,10 @@ async fn check(app: &App, answered: &Answered, second: bool, now: Timestamp) -> 
     }
     let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let before = half.as_ref().map_or_else(Vec::new, |(half, _)| half.sign_in.amr.clone());
-    let mut sign_in = SignIn { at: now, amr: before };
-    for method in METHODS {
-        sign_in = sign_in.and(method);
-    }
+    let sign_in = with_passkey(SignIn { at: now, amr: before });
     let session =
         Session { digest: cookie.digest(), account, sign_in, expires_at: now + app.config.session_ttl };
-    let mut event = app.event(now, Action::SignInSucceeded)?;
-    event.account = Some(account);
-    event.address = Some(answered.from.address.clone());
+    let mut event = factors::event(app, account, Action::SignInSucceeded, &answered.from, now)?;
     event.detail = Some("passkey".to_owned());
     let start: Vec<Stmt> = match &half {
         Some((half, _)) => vec![accounts::complete_session(&half.digest, &session)],
@@ -337,11 +332,39 @@ async fn failed(
     Ok(Completed::Wrong)
 }
 
-/// What somebody does with a passkey of theirs. False if it is none, or the session may not.
-pub async fn change(
+/// False if there is no such passkey of theirs, or the session may not.
+pub async fn rename(
     app: &App,
     session: &Session,
-    change: Stmt,
+    id: PasskeyId,
+    name: &str,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<bool> {
+    let change = vec![passkeys::rename_own(id, session.account, name)];
+    commit(app, session, change, Action::PasskeyRenamed, from, now).await
+}
+
+/// False if there is no such passkey of theirs, or the session may not.
+pub async fn remove(
+    app: &App,
+    session: &Session,
+    id: PasskeyId,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<bool> {
+    let change = vec![
+        passkeys::remove_own(id, session.account),
+        // Somebody may be signed in with it.
+        accounts::end_other_sessions(session.account, &session.digest),
+    ];
+    commit(app, session, change, Action::PasskeyRemoved, from, now).await
+}
+
+async fn commit(
+    app: &App,
+    session: &Session,
+    change: Vec<Stmt>,
     action: Action,
     from: &Origin,
     now: Timestamp,
@@ -349,23 +372,8 @@ pub async fn change(
     if !factors::may_change(app, session, now).await? {
         return Ok(false);
     }
-    let mut event = app.event(now, action)?;
-    event.account = Some(session.account);
-    event.address = Some(from.address.clone());
-    let mut batch =
-        vec![accounts::hold(session.account), accounts::session_holds(&session.digest, now), change];
-    if action == Action::PasskeyRemoved {
-        // Somebody may be signed in with it.
-        batch.push(accounts::end_other_sessions(session.account, &session.digest));
-    }
-    batch.push(audit::insert(event));
+    let mut batch = vec![accounts::hold(session.account), accounts::session_holds(&session.digest, now)];
+    batch.extend(change);
+    batch.push(audit::insert(factors::event(app, session.account, action, from, now)?));
     Ok(app.store.commit(batch).await?.is_done())
-}
-
-pub fn rename(session: &Session, id: PasskeyId, name: &str) -> (Stmt, Action) {
-    (passkeys::rename_own(id, session.account, name), Action::PasskeyRenamed)
-}
-
-pub fn remove(session: &Session, id: PasskeyId) -> (Stmt, Action) {
-    (passkeys::remove_own(id, session.account), Action::PasskeyRemoved)
 }

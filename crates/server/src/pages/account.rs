@@ -175,19 +175,20 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
         let passkey = form.one("passkey_id").and_then(|id| id.parse().ok());
         let (status, said) = match form.one("action") {
             Some("passkey") => return redirect(app, PASSKEY_PATH),
-            Some(action @ ("passkey_rename" | "passkey_remove")) => {
-                let Some(id) = passkey else { return Err(PageError::Form(BadForm::Broken)) };
-                let renaming = action == "passkey_rename";
+            Some("passkey_rename") => {
+                let id = passkey.ok_or(PageError::Form(BadForm::Broken))?;
                 let name = form.one("name").and_then(label).unwrap_or_else(|| "Passkey".to_owned());
-                let (change, action) = if renaming {
-                    passkeys::rename(session, id, &name)
-                } else {
-                    passkeys::remove(session, id)
-                };
-                if !passkeys::change(app, session, change, action, &http::origin(parts), now).await? {
+                if !passkeys::rename(app, session, id, &name, &http::origin(parts), now).await? {
                     return redirect(app, &Next::Account.login_path(true));
                 }
-                (StatusCode::OK, if renaming { "account-renamed" } else { "account-passkey-removed" })
+                (StatusCode::OK, "account-renamed")
+            }
+            Some("passkey_remove") => {
+                let id = passkey.ok_or(PageError::Form(BadForm::Broken))?;
+                if !passkeys::remove(app, session, id, &http::origin(parts), now).await? {
+                    return redirect(app, &Next::Account.login_path(true));
+                }
+                (StatusCode::OK, "account-passkey-removed")
             }
             Some("connect") => return connect(app, browser, parts, now).await,
             Some("totp") => return redirect(app, TOTP_PATH),

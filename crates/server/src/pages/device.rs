@@ -134,7 +134,7 @@ pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// One request of a signed-in person.
 struct Visit<'a> {
-    /// The code came with a link.
+    /// The code was filled in, as a link does.
     linked: bool,
     app: &'a Arc<App>,
     parts: &'a Parts,

@@ -167,7 +167,7 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
         let credentials = Credentials {
             name: username.clone(),
             password: Plain::new(sent.one("password").unwrap_or_default().to_owned()),
-            known: cookie::read_known(app, &parts.headers).map(str::to_owned),
+            known: cookie::read_known(app, &parts.headers).map(|known| Plain::new(known.to_owned())),
         };
         let (from, address) = (http::origin(parts), http::address(parts));
         match login::sign_in(app, credentials, Digest::of(browser.cookie()), from, address, now).await? {

@@ -269,7 +269,7 @@ impl Socket {
                         Some(Ok(Message::Text(text))) => self.frame(&text).await,
                         Some(Ok(Message::Binary(_))) => return Some((1003, "text frames only")),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                            self.spend().err();
+                            let _owed = self.spend();
                             None
                         }
                         Some(Err(error)) => return broken(error),

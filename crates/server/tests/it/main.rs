@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod api_keys;
 mod bounds;
 mod cli_door;
 mod client_authentication;

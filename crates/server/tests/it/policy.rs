@@ -125,13 +125,13 @@ async fn a_link_is_told_from_a_code_that_was_typed() {
     let mut browser = server.signed_in("alice").await;
     browser.get(&format!("/device?user_code={}", device.user_code)).await;
     browser.submit("user_code", &[("user_code", &device.user_code)]).await;
-    browser.expect(200, "You came here by a link");
+    browser.expect(200, "You did not type this code");
     // Also once more, without the tick.
     browser.submit("decision", &[("decision", "approve")]).await;
-    browser.expect(422, "You came here by a link");
+    browser.expect(422, "You did not type this code");
     browser.enter(&device.user_code).await;
     browser.expect(200, "Did somebody send you this code or this link?");
-    assert!(!browser.page.contains("You came here by a link"), "{}", browser.page);
+    assert!(!browser.page.contains("You did not type this code"), "{}", browser.page);
 }
 
 #[tokio::test]
