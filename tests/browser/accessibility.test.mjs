@@ -6,7 +6,7 @@ import axe from 'axe-core';
 
 import {
   approve, approveButton, denyButton, enrol, enterCode, launchBrowser, newDevice, newPerson, openConfirm, openSignedIn,
-  newCommandLine, newNode, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
+  BEHIND_PROXY, ELSEWHERE, newCommandLine, newNode, ownDevice, Person, seesHeading, signIn, startServer, until, verifyCode, watchedPage,
 } from './support.mjs';
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'];
@@ -18,11 +18,12 @@ const LONG_SCOPE = `https://example.org/${'measurements/'.repeat(5)}read`;
 let server, browser, television;
 
 before(async () => {
-  server = await startServer();
+  server = await startServer(BEHIND_PROXY);
   browser = await launchBrowser();
   for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy', 'nora', 'hedy', 'lise']) server.addUser(name);
   server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');
   television = server.addPublicClient('television', 'Living-room television');
+  server.addClientWithPolicy('vault', 'Vault', 'initiation_check = "pin"\ncomplete_uri = false\n');
   server.addPublicClient(
     'wordy', `Donaudampfschifffahrts${'gesellschafts'.repeat(3)}kapitän`,
     '--scope', 'openid', '--scope', LONG_SCOPE,
@@ -116,6 +117,29 @@ pageTest('logout', async (page) => {
 });
 
 pageTest('device', (page) => openSignedIn(page, '/device', 'ada'));
+
+pageTest('device to be typed', async (page) => {
+  const device = await newDevice(server, { client_id: 'vault' });
+  await openSignedIn(page, `/device?user_code=${device.user_code}`, 'ada');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('For this device, links do not do.').waitFor();
+});
+
+pageTest('confirm from elsewhere', async (page) => {
+  const device = await newDevice(server, television, {}, ELSEWHERE);
+  await openSignedIn(page, '/device', 'ada');
+  await enterCode(page, device.user_code);
+  await page.getByText('This was asked for from another network than yours').waitFor();
+});
+
+pageTest('pin', async (page) => {
+  const device = await newDevice(server, { client_id: 'vault' });
+  await openSignedIn(page, '/device', 'ada');
+  await enterCode(page, device.user_code);
+  await ownDevice(page).check();
+  await approveButton(page).click();
+  await seesHeading(page, 'One more step on the device');
+});
 
 pageTest('device prefilled', async (page) => {
   const device = await newTelevision();

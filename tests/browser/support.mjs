@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -69,6 +69,11 @@ export async function startServer(...settings) {
       run(['client', 'add', '--id', id, '--name', name, '--public', ...more]);
       return { client_id: id };
     },
+    /** With exceptions from the approval policy, as TOML. */
+    addClientWithPolicy(id, name, policy) {
+      writeFileSync(join(dataDir, 'policy.toml'), policy);
+      return this.addPublicClient(id, name, '--policy', 'policy.toml');
+    },
     addConfidentialClient(id, name, ...more) {
       const made = JSON.parse(run(['client', 'add', '--id', id, '--name', name, '--secret', '--json', ...more]));
       return { client_id: made.client_id, client_secret: made.client_secret };
@@ -108,16 +113,16 @@ export async function postForm(url, fields, headers = {}) {
 }
 
 /** A device that has asked for a code. */
-export async function newDevice(server, client, options = {}) {
+export async function newDevice(server, client, options = {}, headers = {}) {
   const asked = await postForm(`${server.url}/oauth2/v1/device_authorization`, {
     ...client, scope: 'openid profile offline_access', ...options,
-  }, { 'User-Agent': 'Television/1.0' });
+  }, { 'User-Agent': 'Television/1.0', ...headers });
   assert.equal(asked.status, 200, JSON.stringify(asked.body));
   const code = asked.body;
   return {
     ...code,
-    poll: () => postForm(`${server.url}/oauth2/v1/token`, {
-      ...client, grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: code.device_code,
+    poll: (more = {}) => postForm(`${server.url}/oauth2/v1/token`, {
+      ...client, grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: code.device_code, ...more,
     }),
   };
 }
@@ -284,6 +289,11 @@ export async function watchedPage(browser, server, options = {}) {
     },
   };
 }
+
+/** Whom the proxy in front of the server says that a device is: on the network of somebody else. */
+export const ELSEWHERE = { 'X-Forwarded-For': '203.0.113.7' };
+/** Where browsers are, for a server that believes the proxy. */
+export const BEHIND_PROXY = 'server.trusted_proxies=["127.0.0.1", "::1"]';
 
 /** Fills in the sign-in form that the page shows. */
 export async function signIn(page, username, password = PASSWORD) {

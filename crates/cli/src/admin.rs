@@ -2,10 +2,12 @@
 //! names, also while the server runs.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 
 use countersign_client::Plain;
 use countersign_core::account::{Account, Username};
 use countersign_core::client::{AuthMethod, Authentication, Client};
+use countersign_core::policy::Exceptions;
 use countersign_core::scope::Scopes;
 use countersign_core::time::Span;
 use countersign_server::app::App;
@@ -182,6 +184,7 @@ fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
     } else {
         Some(Scopes::from_names(fields.scopes.iter().flat_map(|scope| scope.split_whitespace()))?)
     };
+    let policy = fields.policy.as_deref().map(policy).transpose()?;
     let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
     Ok(ClientSettings {
         name: fields.name,
@@ -192,8 +195,17 @@ fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
         id_token_alg: fields.id_token_alg,
         code_ttl: fields.code_ttl.map(|Span(ttl)| ttl),
         interval: fields.interval.map(|Span(interval)| interval),
+        policy,
         reset: Vec::new(),
     })
+}
+
+/// The exceptions that a file makes.
+fn policy(file: &Path) -> Outcome<Exceptions> {
+    let hint = "the keys are those below `approval.` in docs/configuration.md";
+    let said = |why: String| usage(format!("{}: {why}", file.display()), hint);
+    let text = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| said(error.message().to_owned()))
 }
 
 pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
@@ -271,6 +283,7 @@ fn shown_client(client: &Client, secret: Option<&Plain>) -> Value {
         "id_token_alg": client.id_token_alg.name(),
         "code_ttl": client.code_ttl.map(|ttl| Span(ttl).to_string()),
         "interval": client.interval.map(|interval| Span(interval).to_string()),
+        "policy": client.policy,
         "created_at": time(client.created_at),
     });
     if let (Some(secret), Some(shown)) = (secret, shown.as_object_mut()) {
@@ -315,6 +328,9 @@ fn print_client(app: &App, client: &Client, secret: Option<&Plain>, json: bool) 
         or_default(client.code_ttl, app.config.device.code_ttl),
         or_default(client.interval, app.config.device.interval)
     ))?;
+    if !client.policy.is_empty() {
+        line(format!("Policy        {}", json!(client.policy)))?;
+    }
     line(format!("Created       {created}"))?;
     match secret {
         Some(secret) => line(format!("Secret        {}  (shown this once)", secret.reveal())),

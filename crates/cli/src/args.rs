@@ -302,6 +302,11 @@ pub struct ClientFields {
     /// How long its devices wait between polls, in place of device.interval
     #[arg(long, value_name = "D")]
     pub interval: Option<Span>,
+    /// A TOML file with what of the approval policy is otherwise for it: keys as below `approval.` in the
+    /// configuration (`max_age`, acr, mismatch, `complete_uri`, `allowed_requester_cidrs`, `scope_cap`, `code_ttl`,
+    /// `initiation_check`)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 /// A field of a client that can go back to its default.
@@ -314,6 +319,7 @@ pub enum Resettable {
     IdTokenAlg,
     CodeTtl,
     Interval,
+    Policy,
 }
 
 impl Resettable {
@@ -326,6 +332,7 @@ impl Resettable {
             Self::IdTokenAlg => Field::IdTokenAlg,
             Self::CodeTtl => Field::CodeTtl,
             Self::Interval => Field::Interval,
+            Self::Policy => Field::Policy,
         }
     }
 }

@@ -72,7 +72,7 @@ async fn show_the_way(running: &Running, by_itself: bool) -> Outcome {
         let link = login.verification_uri_complete().unwrap_or_else(|| login.verification_uri()).to_owned();
         let code = login.user_code().to_owned();
         let person = approver::approve(&link, USER, &password, &code);
-        let device = async { Ok(show::wait(&mut login).await?) };
+        let device = show::wait(&mut login);
         tokio::try_join!(person, device)?.1
     } else {
         note(format!("  Sign in as {USER} with the password {}", password.reveal()))?;

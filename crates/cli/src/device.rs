@@ -95,7 +95,7 @@ async fn wait<D: Door>(options: &LoginOptions, mut login: Login<D>) -> Outcome<D
     show::invitation(login.verification_uri(), login.user_code(), login.link())?;
     browse(login.link(), options.no_browser)?;
     tokio::select! {
-        got = show::wait(&mut login) => Ok(got?),
+        got = show::wait(&mut login) => got,
         _ = tokio::signal::ctrl_c() => Err(failure("interrupted", "nothing was stored; the code ends by itself")),
     }
 }

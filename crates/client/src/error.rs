@@ -11,6 +11,13 @@ pub enum Error {
     /// Nobody decided in time.
     #[error("the code has expired")]
     Expired,
+    /// Approved, and the server wants the two digits typed here that the browser shows. The login is not
+    /// over: give them to it and go on.
+    #[error("the PIN that the browser shows must be typed here")]
+    PinWanted {
+        /// One was typed, and it was not the right one.
+        wrong: bool,
+    },
     /// There is no such code for a command line, or it has expired.
     #[error("this code is not right or has expired")]
     CodeUnknown,

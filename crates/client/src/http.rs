@@ -70,6 +70,7 @@ pub async fn send(url: &str, request: RequestBuilder) -> Result<Response, Error>
     let expired =
         status == StatusCode::UNAUTHORIZED && challenge.is_some_and(|text| text.contains("invalid_token"));
     match response.json::<ErrorBody>().await {
+        Ok(body) if body.pin_required => Err(Error::PinWanted { wrong: false }),
         Ok(body) if !body.error.is_empty() => {
             let error = if expired { "invalid_token".to_owned() } else { body.error };
             Err(Error::Refused {

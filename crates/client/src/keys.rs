@@ -91,9 +91,9 @@ impl Door for Keys {
 }
 
 impl sealed::Door for Keys {
-    async fn collect(&self, device_code: &Plain) -> Result<NewKey, Error> {
+    async fn collect(&self, device_code: &Plain, pin: Option<&Plain>) -> Result<NewKey, Error> {
         let url = self.url("device/token");
-        let body = json!({ "device_code": device_code.reveal() });
+        let body = json!({ "device_code": device_code.reveal(), "initiation_pin": pin.map(Plain::reveal) });
         read(&url, self.http.post(&url).json(&body)).await
     }
 }

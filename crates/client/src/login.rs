@@ -50,7 +50,11 @@ pub(crate) mod sealed {
     /// What this crate alone can implement.
     pub trait Door: Sized {
         /// Asks once for what a device code is good for.
-        fn collect(&self, device_code: &Plain) -> impl Future<Output = Result<Self::Got, Error>> + Send
+        fn collect(
+            &self,
+            device_code: &Plain,
+            pin: Option<&Plain>,
+        ) -> impl Future<Output = Result<Self::Got, Error>> + Send
         where
             Self: super::Door;
     }
@@ -68,12 +72,13 @@ impl Door for Tokens {
 }
 
 impl sealed::Door for Tokens {
-    async fn collect(&self, device_code: &Plain) -> Result<TokenResponse, Error> {
-        let form = [
+    async fn collect(&self, device_code: &Plain, pin: Option<&Plain>) -> Result<TokenResponse, Error> {
+        let mut form = vec![
             ("grant_type", DEVICE_CODE),
             ("device_code", device_code.reveal()),
             ("client_id", self.client_id.as_str()),
         ];
+        form.extend(pin.map(|pin| ("initiation_pin", pin.reveal())));
         self.provider.token(&form).await
     }
 }
@@ -89,6 +94,8 @@ pub struct Login<D = Tokens> {
     interval: Duration,
     expires_at: i64,
     failures: u32,
+    /// What the next poll carries.
+    pin: Option<Plain>,
 }
 
 impl Login {
@@ -111,7 +118,7 @@ impl<D: Door> Login<D> {
         let interval = Duration::from_secs(authorization.interval.max(1));
         let lifetime = i64::try_from(authorization.expires_in).unwrap_or(i64::MAX);
         let expires_at = unix_time().saturating_add(lifetime);
-        Self { door, authorization, steady: interval, interval, expires_at, failures: 0 }
+        Self { door, authorization, steady: interval, interval, expires_at, failures: 0, pin: None }
     }
 
     /// What the person types.
@@ -145,15 +152,23 @@ impl<D: Door> Login<D> {
         Duration::from_secs(u64::try_from(self.expires_at.saturating_sub(unix_time())).unwrap_or(0))
     }
 
+    /// What the person typed after [`Error::PinWanted`]; the next poll carries it and need not wait.
+    pub fn type_pin(&mut self, pin: Plain) {
+        self.pin = Some(pin);
+        self.interval = Duration::ZERO;
+    }
+
     /// Asks once (RFC 8628 §3.4). `None`: ask again after [`Login::interval`]; `slow_down`, a lost
     /// connection and a server in trouble lengthen it.
     ///
     /// # Errors
-    /// [`Error::Denied`] and [`Error::Expired`] end the login, as does any other refusal.
+    /// [`Error::Denied`] and [`Error::Expired`] end the login, as does any other refusal but
+    /// [`Error::PinWanted`], after which it goes on with [`Login::type_pin`].
     pub async fn poll(&mut self) -> Result<Option<D::Got>, Error> {
-        let outcome = self.door.collect(&self.authorization.device_code).await;
+        let pin = self.pin.take();
+        let outcome = self.door.collect(&self.authorization.device_code, pin.as_ref()).await;
         match &outcome {
-            Ok(_) | Err(Error::Refused { .. }) => {
+            Ok(_) | Err(Error::Refused { .. } | Error::PinWanted { .. }) => {
                 self.failures = 0;
                 self.interval = self.steady;
             }
@@ -161,6 +176,7 @@ impl<D: Door> Login<D> {
         }
         match outcome {
             Ok(got) => Ok(Some(got)),
+            Err(Error::PinWanted { .. }) => Err(Error::PinWanted { wrong: pin.is_some() }),
             Err(error) => match error.code() {
                 Some("authorization_pending") => Ok(None),
                 Some("slow_down") => {
@@ -173,7 +189,11 @@ impl<D: Door> Login<D> {
                 Some("server_error" | "temporarily_unavailable") => self.back_off(),
                 Some(_) => Err(error),
                 None => match error {
-                    Error::Network { .. } | Error::Protocol { .. } | Error::Limited { .. } => self.back_off(),
+                    Error::Network { .. } | Error::Protocol { .. } | Error::Limited { .. } => {
+                        // It may not have arrived.
+                        self.pin = pin;
+                        self.back_off()
+                    }
                     _ => Err(error),
                 },
             },
@@ -188,7 +208,7 @@ impl<D: Door> Login<D> {
         Ok(None)
     }
 
-    /// Polls until the person has decided.
+    /// Polls until the person has decided. After [`Error::PinWanted`] and [`Login::type_pin`], again.
     ///
     /// # Errors
     /// As [`Login::poll`].

@@ -63,6 +63,8 @@ pub struct Pairing {
     expires_at: i64,
     socket: Option<Socket>,
     failures: u32,
+    /// What the next confirm carries.
+    pin: Option<Plain>,
 }
 
 /// What waiting brought.
@@ -120,6 +122,7 @@ impl Pairing {
             expires_at: unix_time().saturating_add(lifetime),
             socket: Some(socket),
             failures: 0,
+            pin: None,
         })
     }
 
@@ -145,10 +148,16 @@ impl Pairing {
         Duration::from_secs(u64::try_from(self.expires_at.saturating_sub(unix_time())).unwrap_or(0))
     }
 
+    /// What the person typed after [`Error::PinWanted`].
+    pub fn type_pin(&mut self, pin: Plain) {
+        self.pin = Some(pin);
+    }
+
     /// Waits until somebody has decided, connecting again where the connection is lost.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::Expired`], or [`Error::Refused`].
+    /// [`Error::Denied`], [`Error::Expired`], or [`Error::Refused`]; [`Error::PinWanted`], after which it
+    /// goes on with [`Pairing::type_pin`].
     pub async fn wait(&mut self) -> Result<Paired, Error> {
         loop {
             let left = self.time_left();
@@ -164,14 +173,22 @@ impl Pairing {
                 }
                 continue;
             };
-            let params = json!({ "pairing_code": self.code.reveal(), "device_id": self.device.id });
+            let params = json!({
+                "pairing_code": self.code.reveal(),
+                "device_id": self.device.id,
+                "initiation_pin": self.pin.as_ref().map(Plain::reveal),
+            });
             let Ok(answer) = socket.call("node.pair.confirm", &params).await else {
                 self.lost();
                 continue;
             };
             self.failures = 0;
+            let typed = self.pin.take().is_some();
             let pause = match answer {
                 Ok(result) => return read(&self.server, Ok(result)),
+                Err(error) if error.data.get("pin_required") == Some(&Value::Bool(true)) => {
+                    return Err(Error::PinWanted { wrong: typed });
+                }
                 Err(error) => waiting(&self.server, &error)?,
             };
             match socket.news(&self.device.id, pause.min(left)).await {

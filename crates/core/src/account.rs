@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::client::names;
 use crate::id::AccountId;
 use crate::secret::Digest;
 use crate::text::is_hidden;
@@ -67,26 +68,16 @@ impl Account {
     }
 }
 
-/// From whom a second factor is demanded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondFactor {
-    Optional,
-    Administrators,
-    Everybody,
+names! {
+    /// From whom a second factor is demanded.
+    SecondFactor {
+        Optional = "optional",
+        Administrators = "administrators",
+        Everybody = "everybody",
+    }
 }
 
 impl SecondFactor {
-    pub const NAMES: [&str; 3] = ["optional", "administrators", "everybody"];
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "optional" => Some(Self::Optional),
-            "administrators" => Some(Self::Administrators),
-            "everybody" => Some(Self::Everybody),
-            _ => None,
-        }
-    }
-
     pub const fn is_demanded_of(self, account: &Account) -> bool {
         match self {
             Self::Optional => false,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::policy::Exceptions;
 use crate::scope::Scopes;
 use crate::secret::Digest;
 use crate::time::Timestamp;
@@ -47,13 +48,14 @@ impl fmt::Debug for ClientId {
 
 /// Closed sets of names that stand on the wire, on the command line and in the database alike.
 macro_rules! names {
-    ($(#[$doc:meta])* $type:ident { $($variant:ident = $name:literal $(| $alias:literal)*),* $(,)? }) => {
+    ($(#[$doc:meta])* $type:ident { $($variant:ident = $name:tt $(| $alias:tt)*),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $type { $($variant),* }
 
         impl $type {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
 
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
@@ -64,24 +66,34 @@ macro_rules! names {
             }
         }
 
-        impl FromStr for $type {
-            type Err = UnknownName;
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
 
-            fn from_str(name: &str) -> Result<Self, UnknownName> {
-                Self::from_name(name).ok_or_else(|| UnknownName {
-                    name: name.to_owned(),
-                    known: [$($name),*].join(", "),
-                })
+        impl std::str::FromStr for $type {
+            type Err = $crate::client::UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, $crate::client::UnknownName> {
+                Self::from_name(name).ok_or_else(|| $crate::client::UnknownName::new(name, Self::NAMES))
             }
         }
     };
 }
+pub(crate) use names;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not known here; use one of: {known}")]
 pub struct UnknownName {
     name: String,
     known: String,
+}
+
+impl UnknownName {
+    pub(crate) fn new(name: &str, known: &[&str]) -> Self {
+        Self { name: name.to_owned(), known: known.join(", ") }
+    }
 }
 
 names! {
@@ -152,6 +164,8 @@ pub struct Client {
     pub code_ttl: Option<Duration>,
     /// Overrides `device.interval`.
     pub interval: Option<Duration>,
+    /// What of the approval policy is otherwise for this client.
+    pub policy: Exceptions,
     pub created_at: Timestamp,
 }
 

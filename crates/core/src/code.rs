@@ -1,6 +1,7 @@
 //! User codes: what a person reads on one screen and types on another (RFC 8628 §6.1).
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The shapes that an operator can choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,36 @@ fn narrow(symbol: char) -> char {
 
 fn is_dash(symbol: char) -> bool {
     matches!(symbol, '-' | '_' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{00AD}')
+}
+
+/// Two digits that somebody reads in a browser and types on a device.
+#[derive(Clone)]
+pub struct Pin(String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a PIN is the two digits that the browser shows after Approve")]
+pub struct BadPin;
+
+impl Pin {
+    pub fn is(&self, right: &str) -> bool {
+        self.0 == right
+    }
+}
+
+impl FromStr for Pin {
+    type Err = BadPin;
+
+    fn from_str(text: &str) -> Result<Self, BadPin> {
+        let text = text.trim();
+        let fits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadPin) }
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pin(…)")
+    }
 }
 
 #[cfg(test)]

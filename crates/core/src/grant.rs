@@ -70,6 +70,17 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// Less is asked for.
+    pub fn narrow(&mut self, scopes: Scopes) {
+        match self {
+            Self::Tokens(ask) => ask.scopes = scopes,
+            Self::Key(ask) => ask.scopes = scopes,
+            Self::Pairing(ask) => ask.scopes = scopes,
+        }
+    }
+}
+
 /// What an API key is asked for with.
 #[derive(Clone, Debug)]
 pub struct KeyAsk {
@@ -158,7 +169,12 @@ pub struct Approval {
     pub at: Timestamp,
     /// How that person was signed in.
     pub sign_in: SignIn,
+    /// Where a PIN must be typed on the device before it collects: how often that was tried.
+    pub pin_tries: Option<u32>,
 }
+
+/// So many PINs may be tried.
+pub const PIN_TRIES: u32 = 3;
 
 impl Approval {
     pub fn is_by(&self, account: AccountId) -> bool {
@@ -171,6 +187,8 @@ impl Approval {
 pub enum Poll {
     /// Ask again after the interval.
     Wait,
+    /// The same; it is approved, and the PIN must be typed on the device.
+    WaitForPin,
     /// Too soon; from now on wait this long.
     SlowDown(Duration),
     Denied,
@@ -235,18 +253,23 @@ impl Grant {
         }
     }
 
-    /// Step 2: what a poll at `now` hears. The order of the checks is part of the interface.
-    pub fn poll(&self, last: Option<Timestamp>, now: Timestamp) -> Poll {
+    /// Step 2: what a poll at `now` hears. The order of the checks is part of the interface. One that
+    /// carries a PIN is not held to the interval; whether it is the right one is for the caller to find out.
+    pub fn poll(&self, last: Option<Timestamp>, carries_pin: bool, now: Timestamp) -> Poll {
         match &self.state {
             State::Redeemed { .. } => Poll::Spent,
             State::Denied { .. } => Poll::Denied,
             State::Pending | State::Approved(_) if self.is_expired(now) => Poll::Expired,
             // However impatient the client: what is approved is handed over (RFC 8628 §3.5).
-            State::Approved(approval) => Poll::Ready(approval.clone()),
-            State::Pending if pace::too_soon(last, now, self.interval) => {
+            State::Approved(approval) if carries_pin || approval.pin_tries.is_none() => {
+                Poll::Ready(approval.clone())
+            }
+            State::Pending if carries_pin => Poll::Wait,
+            State::Pending | State::Approved(_) if pace::too_soon(last, now, self.interval) => {
                 Poll::SlowDown(pace::slowed(self.interval))
             }
             State::Pending => Poll::Wait,
+            State::Approved(_) => Poll::WaitForPin,
         }
     }
 
@@ -353,6 +376,7 @@ mod tests {
             by: Some(AccountId::new(START, [2; 10])),
             at,
             sign_in: SignIn { at, amr: vec!["pwd".to_owned()] },
+            pin_tries: None,
         }
     }
 
@@ -410,8 +434,19 @@ mod tests {
     #[test]
     fn approval_outruns_the_pace_but_not_the_clock() {
         let approved = grant(TokensOptions::default()).approve(approval(START), Demand::default()).unwrap();
-        assert!(matches!(approved.poll(Some(START), START), Poll::Ready(_)));
-        assert_eq!(approved.poll(None, START + TTL), Poll::Expired);
+        assert!(matches!(approved.poll(Some(START), false, START), Poll::Ready(_)));
+        assert_eq!(approved.poll(None, false, START + TTL), Poll::Expired);
+    }
+
+    #[test]
+    fn where_a_pin_is_wanted_only_a_poll_with_one_collects() {
+        let wanted = Approval { pin_tries: Some(0), ..approval(START) };
+        let approved = grant(TokensOptions::default()).approve(wanted, Demand::default()).unwrap();
+        assert_eq!(approved.poll(None, false, START), Poll::WaitForPin);
+        assert!(matches!(approved.poll(Some(START), false, START), Poll::SlowDown(_)));
+        assert!(matches!(approved.poll(Some(START), true, START), Poll::Ready(_)));
+        assert_eq!(approved.poll(None, true, START + TTL), Poll::Expired);
+        assert_eq!(grant(TokensOptions::default()).poll(Some(START), true, START), Poll::Wait);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -448,7 +483,8 @@ mod tests {
                 let next = match event {
                     Event::Pass(secs) => { now = now + Duration::from_secs(secs); None }
                     Event::Poll => {
-                        match grant.poll(last, now) {
+                        match grant.poll(last, false, now) {
+                            Poll::WaitForPin => prop_assert!(false, "nobody wants a PIN here"),
                             Poll::Wait => {
                                 prop_assert_eq!(&before, &State::Pending);
                                 prop_assert!(!expired);

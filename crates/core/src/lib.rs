@@ -22,6 +22,7 @@ pub mod key;
 pub mod limit;
 pub mod node;
 pub mod pace;
+pub mod policy;
 pub mod scope;
 pub mod secret;
 pub mod text;

@@ -66,6 +66,9 @@ pub struct ErrorBody {
     /// With `slow_down`: seconds to wait between polls from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<u64>,
+    /// With `authorization_pending`: it is approved, and the PIN that the browser shows must be sent along.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pin_required: bool,
 }
 
 /// What a device needs of the discovery document (RFC 8414 §2).

@@ -13,6 +13,7 @@ use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
 use crate::password::{Hasher, PasswordError};
+use crate::places::Places;
 use crate::remembered::{Clients, Pending};
 use crate::signing::{Signer, SigningError};
 use crate::store::{Opening, Store, StoreError};
@@ -42,6 +43,7 @@ pub struct App {
     pub passkeys_per_address: PerMinute,
     pub passkeys: Verifier,
     pub hub: Arc<Hub>,
+    pub places: Places,
 }
 
 /// Something failed that no caller can help. It is logged once, at the door, with the request's id.
@@ -63,6 +65,8 @@ pub enum Fault {
     Page(String),
     #[error("cannot make an HTTP client: {0}")]
     Http(String),
+    #[error("cannot use a file of approval.geoip_file or approval.geoip_asn_file: {0}")]
+    Places(String),
 }
 
 impl Fault {
@@ -144,6 +148,7 @@ impl App {
                 clock.clone(),
             ),
             hub,
+            places: Places::open(&config.geoip).map_err(Fault::Places)?,
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
             config,
             public_url,

@@ -15,6 +15,7 @@ use countersign_core::id::RequestId;
 use countersign_core::secret::Plain;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 use crate::flow::nodes::Named;
 use crate::origin;
@@ -203,6 +204,14 @@ pub fn address(parts: &Parts) -> IpAddr {
 /// Address and user agent behind a request.
 pub fn origin(parts: &Parts) -> Origin {
     origin::origin(address(parts), &parts.headers)
+}
+
+/// A JSON object with one more field, if there is something to put there.
+pub fn with(mut object: Value, name: &str, value: Option<Value>) -> Value {
+    if let (Some(fields), Some(value)) = (object.as_object_mut(), value) {
+        fields.insert(name.to_owned(), value);
+    }
+    object
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod ops;
 mod origin;
 mod pages;
 mod password;
+mod places;
 mod presence;
 pub mod remembered;
 pub mod router;

@@ -108,13 +108,16 @@ impl Pending {
     }
 
     /// What a poll hears, if it is certain that nobody has decided yet.
-    pub fn poll(&self, code: &Digest, asker: Asker<'_>, now: Timestamp) -> Option<Poll> {
+    pub fn poll(&self, code: &Digest, asker: Asker<'_>, carries_pin: bool, now: Timestamp) -> Option<Poll> {
         let mut grants = self.lock();
         let Grants { by_code, decided, certain_from, .. } = &mut *grants;
         let polled = by_code.get_mut(code.as_bytes())?;
         let certain = polled.round >= *certain_from && !decided.contains(&polled.grant);
         if !certain || now >= polled.expires_at || !asker.is(polled.client.as_ref()) {
             return None;
+        }
+        if carries_pin {
+            return Some(Poll::Wait);
         }
         let interval = polled.interval();
         if pace::too_soon(Some(polled.last), now, interval) {
@@ -137,20 +140,26 @@ impl Pending {
         grant: &Grant,
         asker: Asker<'_>,
         round: Round,
+        carries_pin: bool,
         now: Timestamp,
     ) -> Poll {
         let mut grants = self.lock();
         let known = grants.by_code.get(code.as_bytes()).map(|polled| polled.last);
-        let outcome = grant.poll(known, now);
+        let outcome = grant.poll(known, carries_pin, now);
         match &outcome {
-            Poll::Wait if known.is_some() || grants.by_code.len() < GRANTS => {
+            Poll::Wait | Poll::WaitForPin
+                if !carries_pin && (known.is_some() || grants.by_code.len() < GRANTS) =>
+            {
                 let polled = Polled {
                     grant: grant.id,
                     client: asker.client(),
                     expires_at: grant.expires_at,
                     last: now,
                     // What was heard meanwhile may be of this very grant.
-                    round: if grants.round == round.0 && !grants.decided.contains(&grant.id) {
+                    round: if outcome == Poll::Wait
+                        && grants.round == round.0
+                        && !grants.decided.contains(&grant.id)
+                    {
                         round.0
                     } else {
                         0
@@ -159,7 +168,7 @@ impl Pending {
                 };
                 grants.by_code.insert(*code.as_bytes(), polled);
             }
-            Poll::Wait | Poll::SlowDown(_) => {}
+            Poll::Wait | Poll::WaitForPin | Poll::SlowDown(_) => {}
             Poll::Denied | Poll::Expired | Poll::Spent | Poll::Ready(_) => {
                 grants.by_code.remove(code.as_bytes());
             }

@@ -55,6 +55,8 @@ pub enum PairingRefusal {
     Ended,
     /// The device is somebody else's.
     Foreign,
+    /// The approval policy says no.
+    Policy,
     Rejected,
 }
 
@@ -68,6 +70,7 @@ impl EncodeLabelValue for PairingRefusal {
             Self::WrongDevice => "wrong_device",
             Self::Ended => "ended",
             Self::Foreign => "foreign",
+            Self::Policy => "policy",
             Self::Rejected => "rejected",
         };
         EncodeLabelValue::encode(&name, encoder)
@@ -97,6 +100,11 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    setting: &'static str,
+}
+
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -105,6 +113,7 @@ pub struct Metrics {
     grants: Family<GrantLabels, Counter>,
     approval_time: Histogram,
     refused: Family<LimitLabels, Counter>,
+    objected: Family<PolicyLabels, Counter>,
     pairings_refused: Family<ReasonLabels, Counter>,
     swept: Counter,
     sockets: Gauge,
@@ -123,6 +132,7 @@ impl Default for Metrics {
             grants: Family::default(),
             approval_time: Histogram::new(approval),
             refused: Family::default(),
+            objected: Family::default(),
             pairings_refused: Family::default(),
             swept: Counter::default(),
             sockets: Gauge::default(),
@@ -146,6 +156,8 @@ impl Metrics {
         registry.register("grants", "Grants by door and by what became of them", self.grants.clone());
         registry.register("approval_seconds", "Time from ask to approval", self.approval_time.clone());
         registry.register("refused_by_limit", "Requests that a limit refused", self.refused.clone());
+        let help = "What the approval policy decided against somebody, by setting";
+        registry.register("refused_by_policy", help, self.objected.clone());
         let help = "Pairings that were refused, by reason";
         registry.register("pairings_refused", help, self.pairings_refused.clone());
         registry.register("swept_rows", "Rows that retention deleted", self.swept.clone());
@@ -184,6 +196,10 @@ impl Metrics {
 
     pub fn refused(&self, limit: &'static str) {
         self.refused.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    pub fn objected(&self, setting: &'static str) {
+        self.objected.get_or_create(&PolicyLabels { setting }).inc();
     }
 
     pub fn pairing_refused(&self, reason: PairingRefusal) {

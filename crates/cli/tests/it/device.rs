@@ -1,9 +1,9 @@
 //! What devices do: demo, login, whoami, token, logout.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
-use crate::process::{PASSWORD, Person, Server, add_user, countersign, failure, json, run, stdout};
+use crate::process::{PASSWORD, Person, Server, add_user, code_of, countersign, failure, json, run, stdout};
 
 #[test]
 fn the_demo_walks_the_whole_way_and_verifies() {
@@ -20,14 +20,7 @@ async fn login(folder: &Path, server: &Server, decision: &str) -> std::process::
         .args(["login", "--server", &server.url, "--credentials", "kept/credentials.json"])
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let code = loop {
-        let mut line = String::new();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "login ended early");
-        if let Some((_, code)) = line.split_once("and enter ") {
-            break code.trim().to_owned();
-        }
-    };
+    let (code, mut lines) = code_of(&mut child);
     Person::sign_in(&server.url, "alice").await.decide(&code, decision).await;
     let mut rest = Vec::new();
     lines.read_to_end(&mut rest).unwrap();

@@ -21,4 +21,5 @@ mod keys;
 mod maintenance;
 mod oauth2_crate;
 mod pairing;
+mod pin;
 mod process;

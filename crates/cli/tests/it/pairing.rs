@@ -1,6 +1,6 @@
 //! The node's side of pairing, with our own command.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::process::{Person, Server, add_user, countersign, failure, json, run, stdout};
+use crate::process::{Person, Server, add_user, code_of, countersign, failure, json, run, stdout};
 
 const CREDENTIALS: &str = "kept/credentials.json";
 
@@ -22,14 +22,7 @@ async fn a_machine_pairs_also_when_the_server_goes_away_meanwhile() {
         .args(["pair", "--server", &server.url, "--name", "Build machine", "--credentials", CREDENTIALS])
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let code = loop {
-        let mut line = String::new();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "pair ended early");
-        if let Some((_, code)) = line.split_once("and enter ") {
-            break code.trim().to_owned();
-        }
-    };
+    let (code, mut lines) = code_of(&mut child);
     assert_eq!(code.len(), 6);
     // It is gone, and comes back; only then somebody approves.
     server.kill();
@@ -82,14 +75,7 @@ async fn an_approval_crosses_nodes() {
         ])
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let code = loop {
-        let mut line = String::new();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "pair ended early");
-        if let Some((_, code)) = line.split_once("and enter ") {
-            break code.trim().to_owned();
-        }
-    };
+    let (code, mut lines) = code_of(&mut child);
     let mut person = Person::sign_in(&far.url, "alice").await;
     person.decide(&code, "approve").await;
     #[expect(clippy::disallowed_methods, reason = "it measures time")]

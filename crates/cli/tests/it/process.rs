@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use reqwest::StatusCode;
@@ -33,6 +33,18 @@ pub fn countersign(folder: &Path) -> Command {
 /// Runs it to its end.
 pub fn run(folder: &Path, args: &[&str]) -> Output {
     countersign(folder).args(args).output().unwrap()
+}
+
+/// The code that a command shows, and what else it will say.
+pub fn code_of(child: &mut Child) -> (String, BufReader<ChildStderr>) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended early");
+        if let Some((_, code)) = line.split_once("and enter ") {
+            return (code.trim().to_owned(), lines);
+        }
+    }
 }
 
 pub fn run_with_input(folder: &Path, args: &[&str], input: &str) -> Output {
@@ -177,11 +189,15 @@ impl Person {
         self.get("/device").await;
         self.submit("user_code", &[("user_code", code)]).await;
         self.submit("decision", &[("own_device", "yes"), ("decision", decision)]).await;
-        assert!(
-            self.page.contains("Device connected") || self.page.contains("Request denied"),
-            "{}",
-            self.page
-        );
+        let said = ["Device connected", "Request denied", "Now type this PIN"];
+        assert!(said.iter().any(|said| self.page.contains(said)), "{}", self.page);
+    }
+
+    /// Approves, and reads the PIN that the page shows then.
+    pub async fn approve_for_pin(&mut self, code: &str) -> String {
+        self.decide(code, "approve").await;
+        let pin = self.page.split_once("initiation-pin\">").and_then(|(_, rest)| rest.split_once('<'));
+        pin.unwrap_or_else(|| panic!("no PIN in {}", self.page)).0.to_owned()
     }
 
     /// Has a code shown for a command line.

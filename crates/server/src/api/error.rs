@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::json::Issue;
 use crate::app::Fault;
-use crate::http::BadForm;
+use crate::http::{BadForm, with};
 
 #[derive(Debug)]
 pub enum ApiError {
@@ -34,6 +34,8 @@ pub enum ApiError {
     /// A reverse code was used before.
     Used,
     Pending,
+    /// Approved, and the PIN that the browser shows must be sent along.
+    PinRequired,
     SlowDown(Duration),
     Expired,
     Denied,
@@ -72,6 +74,7 @@ impl ApiError {
             | Self::InvalidScope(_)
             | Self::Used
             | Self::Pending
+            | Self::PinRequired
             | Self::SlowDown(_)
             | Self::Expired
             | Self::Denied
@@ -91,7 +94,7 @@ impl ApiError {
             Self::SignIn(_) => "insufficient_user_authentication",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
-            Self::Pending => "authorization_pending",
+            Self::Pending | Self::PinRequired => "authorization_pending",
             Self::SlowDown(_) => "slow_down",
             Self::Expired => "expired_token",
             Self::Denied => "access_denied",
@@ -121,6 +124,9 @@ impl ApiError {
             Self::Method => "this method is not allowed here".to_owned(),
             Self::Used => "this code has already been used; get a new one".to_owned(),
             Self::Pending => "nobody has approved yet; keep polling".to_owned(),
+            Self::PinRequired => {
+                "approved; send the two digits that the browser shows as initiation_pin".to_owned()
+            }
             Self::SlowDown(interval) => {
                 format!("polled too soon; wait {} s between polls from now on", ceil_secs(*interval))
             }
@@ -143,6 +149,9 @@ impl ApiError {
         match self {
             Self::Invalid(issues) => issues.iter().map(Issue::json).collect(),
             Self::Pending | Self::Expired => json!({ "error": self.code(), "message": self.description() }),
+            Self::PinRequired => {
+                json!({ "error": self.code(), "message": self.description(), "pin_required": true })
+            }
             Self::SlowDown(interval) => {
                 let interval = ceil_secs(*interval);
                 json!({ "error": self.code(), "message": self.description(), "interval": interval })
@@ -157,14 +166,17 @@ impl IntoResponse for ApiError {
         if let Self::Fault(fault) = &self {
             tracing::error!(error = %fault, "a request failed");
         }
-        let mut body = json!({
+        let body = json!({
             "detail": self.detail(),
             "error": self.code(),
             "error_description": self.description(),
         });
-        if let (Self::SlowDown(interval), Some(body)) = (&self, body.as_object_mut()) {
-            body.insert("interval".to_owned(), json!(ceil_secs(*interval)));
-        }
+        let interval = match &self {
+            Self::SlowDown(interval) => Some(json!(ceil_secs(*interval))),
+            _ => None,
+        };
+        let pin = matches!(self, Self::PinRequired).then(|| json!(true));
+        let body = with(with(body, "interval", interval), "pin_required", pin);
         let mut response = (self.status(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -209,6 +221,7 @@ mod tests {
             ApiError::Conflict("x"),
             ApiError::Used,
             ApiError::Pending,
+            ApiError::PinRequired,
             ApiError::SlowDown(second),
             ApiError::Expired,
             ApiError::Denied,
@@ -245,6 +258,7 @@ mod tests {
                 "405 invalid_request sentence",
                 "409 conflict sentence",
                 "400 invalid_request sentence",
+                "400 authorization_pending object",
                 "400 authorization_pending object",
                 "400 slow_down object",
                 "400 expired_token object",

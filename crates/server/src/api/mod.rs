@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_core::account::Account;
 use countersign_core::client::{Client, GrantType};
+use countersign_core::code::Pin;
 use countersign_core::time::{Timestamp, ceil_secs};
 use serde_json::{Value, json};
 
@@ -140,11 +141,8 @@ pub async fn device(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let page = app.config.cli.verification_url.clone();
     let page = page.unwrap_or_else(|| app.public_url.join(&app.config.device.verification_path));
     // Clients expect the field.
-    let complete = if app.config.approval.complete_uri {
-        format!("{page}?user_code={}", asked.user_code.reveal())
-    } else {
-        page.clone()
-    };
+    let complete =
+        if asked.linkable { format!("{page}?user_code={}", asked.user_code.reveal()) } else { page.clone() };
     Ok(ok(json!({
         "device_code": asked.device_code.reveal(),
         "user_code": asked.user_code.reveal(),
@@ -167,15 +165,20 @@ async fn public_client(app: &App, id: &str) -> Result<Arc<Client>, ApiError> {
         .ok_or(ApiError::InvalidClient)
 }
 
+const BAD_PIN: &str = "initiation_pin is the two digits that the browser shows after Approve";
+
 /// Steps 2 and 5, forward: it polls and collects.
 pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let (_, mut body) = Body::read(request).await?;
     let now = app.clock.now();
     let device_code = body.required("device_code");
+    let pin = body.optional("initiation_pin");
     body.finish()?;
-    match collect::poll_key(&app, &device_code, now).await? {
+    let pin = pin.map(|pin| pin.parse::<Pin>()).transpose().map_err(|_| ApiError::InvalidRequest(BAD_PIN))?;
+    match collect::poll_key(&app, &device_code, pin.as_ref(), now).await? {
         Polled::Collected(key) => Ok(collected(&key)),
         Polled::Wait => Err(ApiError::Pending),
+        Polled::WaitForPin => Err(ApiError::PinRequired),
         Polled::SlowDown(interval) => Err(ApiError::SlowDown(interval)),
         Polled::Denied | Polled::Target(_) => Err(ApiError::Denied),
         Polled::Expired => Err(ApiError::Expired),
@@ -206,14 +209,15 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome
         Opened::Limited(wait) => return Err(ApiError::Limited(wait)),
     };
     let from = http::origin(&parts);
-    match decide::decide(&app, &caller, *found.grant, Decision::Approve, &from, now).await? {
-        Decided::Approved | Decided::Denied => {
-            Ok(ok(json!({ "message": "Device authorized successfully", "user_code": typed })))
+    match decide::decide(&app, &caller, found, Decision::Approve, &from, now).await? {
+        Decided::Approved { pin } => {
+            let done = json!({ "message": "Device authorized successfully", "user_code": typed });
+            Ok(ok(http::with(done, "initiation_pin", pin.map(|pin| json!(pin.reveal())))))
         }
         Decided::SignInTooOld => Err(lacking(Lacking::Freshness)),
         Decided::SignInTooWeak => Err(lacking(Lacking::SecondFactor)),
         Decided::Elsewhere => Err(ApiError::Forbidden("it was asked for from another network than yours")),
-        Decided::TooLate | Decided::Foreign => Err(unknown),
+        Decided::TooLate | Decided::Foreign | Decided::Denied => Err(unknown),
     }
 }
 

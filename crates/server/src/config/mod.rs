@@ -3,6 +3,7 @@
 //! [`SETTINGS`] is the one list of keys: it drives parsing, the hint for a misspelt key,
 //! `config show` and the reference in `docs/`.
 
+mod approval;
 mod cli;
 mod pairing;
 mod public_url;
@@ -17,6 +18,7 @@ use countersign_core::client::SigningAlg;
 use countersign_core::code::CodeStyle;
 use countersign_core::family::Lifetimes;
 use countersign_core::limit::Rule;
+use countersign_core::policy::Policy;
 use countersign_core::secret::Plain;
 use countersign_core::time::Span;
 use ipnet::IpNet;
@@ -108,7 +110,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("login.fresh_for", "10m", "how long after a sign-in people may change what they sign in with"),
     setting("login.second_factor", "optional", "from whom a second factor is demanded before they approve or make anything: optional, administrators or everybody"),
     setting("approval.max_age", "", "how old the sign-in behind an approval may be; without it as old as the session, unless the device asked for less"),
-    setting("approval.mismatch", "warn", "what follows where device and person are on different networks (/24, /56): off, warn on the confirm page, step_up to a fresh sign-in, or deny"),
+    setting("approval.acr", "single-factor", "what the sign-in behind an approval must have been: single-factor or multi-factor"),
+    setting("approval.mismatch", "warn", "what follows where device and person are in different places (another network, /24 or /56, or another network operator or country where approval.geoip_file tells): off, warn on the confirm page, step_up to a fresh sign-in, or deny"),
+    setting("approval.geoip_file", "", "file in MaxMind's format that knows the country of addresses, such as GeoLite2-Country.mmdb; read at start"),
+    setting("approval.geoip_asn_file", "", "the same for network operators, such as GeoLite2-ASN.mmdb, where approval.geoip_file does not know them"),
+    setting("approval.initiation_check", "off", "pin: after Approve the browser shows two digits that must be typed on the device before it gets anything"),
+    setting("approval.code_ttl", "", "how long any code lives, at most; without it as long as its door or its client says"),
+    list("approval.scope_cap", "scopes that tokens and keys may have; others are left out of what is asked; without it all"),
     setting("approval.complete_uri", "true", "whether links may carry the user code; without, people type it"),
     list("approval.allowed_requester_cidrs", "networks from which devices may ask; without it all"),
     setting("login.password_workers", "0", "password checks at the same time; 0 means one for each processor"),
@@ -157,7 +165,9 @@ pub struct Config {
     pub session_ttl: Duration,
     pub fresh_for: Duration,
     pub second_factor: SecondFactor,
-    pub approval: Approval,
+    pub approval: Policy,
+    /// Files that know where addresses are.
+    pub geoip: Vec<PathBuf>,
     pub password_workers: usize,
     pub limits: Limits,
     pub retention: Retention,
@@ -177,40 +187,6 @@ pub struct Device {
     pub interval: Duration,
     pub user_code: CodeStyle,
     pub verification_path: String,
-}
-
-/// What is demanded of approvals, whatever was asked for.
-#[derive(Clone, Debug)]
-pub struct Approval {
-    pub max_age: Option<Duration>,
-    pub mismatch: Mismatch,
-    /// Links may carry the code.
-    pub complete_uri: bool,
-    /// Empty: everybody may ask.
-    pub requesters: Vec<IpNet>,
-}
-
-/// What follows where a device asks from another network than its person approves from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mismatch {
-    Off,
-    Warn,
-    StepUp,
-    Deny,
-}
-
-impl Mismatch {
-    const NAMES: [&str; 4] = ["off", "warn", "step_up", "deny"];
-
-    fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "off" => Some(Self::Off),
-            "warn" => Some(Self::Warn),
-            "step_up" => Some(Self::StepUp),
-            "deny" => Some(Self::Deny),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -293,13 +269,8 @@ impl Config {
         };
         let cli = Cli::read(&mut read);
         let pairing = Pairing::read(&mut read);
-        let max_age = read.optional("approval.max_age").is_some();
-        let approval = Approval {
-            max_age: max_age.then(|| read.span("approval.max_age", SECOND..=CENTURY)),
-            mismatch: read.named("approval.mismatch", Mismatch::from_name, &Mismatch::NAMES),
-            complete_uri: read.parse("approval.complete_uri", "true or false").unwrap_or(true),
-            requesters: read.networks("approval.allowed_requester_cidrs"),
-        };
+        let approval = approval::policy(&mut read);
+        let geoip = approval::geoip(&mut read);
         let lifetimes = Lifetimes {
             access: read.seconds("tokens.access_ttl", 1..=86_400 * 30),
             refresh: read.seconds("tokens.refresh_ttl", 1..=86_400 * 3_660),
@@ -330,8 +301,9 @@ impl Config {
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
             fresh_for: read.seconds("login.fresh_for", 10..=86_400),
-            second_factor: read.named("login.second_factor", SecondFactor::from_name, &SecondFactor::NAMES),
+            second_factor: read.named("login.second_factor", SecondFactor::from_name, SecondFactor::NAMES),
             approval,
+            geoip,
             password_workers: read.parse("login.password_workers", "a whole number").unwrap_or_default(),
             limits: Limits::read(&mut read),
             retention: Retention::read(&mut read),

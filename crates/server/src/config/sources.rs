@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use countersign_core::limit::Rule;
+use countersign_core::policy::Network;
 use countersign_core::time::Span;
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
@@ -359,7 +360,7 @@ impl Reader<'_> {
         tables
     }
 
-    fn texts(&mut self, key: &str, example: &str) -> Vec<String> {
+    pub fn texts(&mut self, key: &str, example: &str) -> Vec<String> {
         match self.sources.set.get(key) {
             Some((Value::Many(items), _)) => items.clone(),
             Some((Value::One(_), _)) => {
@@ -388,11 +389,9 @@ impl Reader<'_> {
         let items = self.texts(key, "10.0.0.0/8");
         let mut networks = Vec::new();
         for item in items {
-            let network =
-                item.parse::<IpNet>().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
-            match network {
-                Ok(network) => networks.push(network),
-                Err(_) => self.problem(key, &format!("`{item}` is not a network, such as 10.0.0.0/8 or ::1")),
+            match item.parse::<Network>() {
+                Ok(Network(network)) => networks.push(network),
+                Err(error) => self.problem(key, &error.to_string()),
             }
         }
         networks

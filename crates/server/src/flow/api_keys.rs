@@ -74,7 +74,7 @@ pub async fn create(
         client: None,
         grant: None,
         name: order.name,
-        scopes: order.scopes,
+        scopes: app.config.approval.capped(&order.scopes),
         lifetime: order.lifetime.unwrap_or(app.config.cli.key_ttl),
         from,
     };

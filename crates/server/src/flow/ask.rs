@@ -13,9 +13,9 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, Fault};
-use crate::flow::policy;
+use crate::flow::policy::{self, Objection};
 use crate::limits::address_key;
-use crate::store::{Committed, StoreError, audit, grants};
+use crate::store::{StoreError, grants};
 use crate::telemetry::GrantEvent;
 
 /// What is asked for at the OAuth door.
@@ -39,6 +39,8 @@ pub struct Asked {
     pub user_code: Plain,
     pub expires_in: Duration,
     pub interval: Duration,
+    /// Whether a link may carry the code.
+    pub linkable: bool,
 }
 
 #[derive(Debug)]
@@ -105,9 +107,10 @@ async fn open(
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
-    let expires_in = client.and_then(|client| client.code_ttl).unwrap_or(usual.0);
+    let policy = policy::of(app, client);
+    let expires_in = policy.lifetime(client.and_then(|client| client.code_ttl).unwrap_or(usual.0));
     let interval = client.and_then(|client| client.interval).unwrap_or(usual.1);
-    let grant = Grant {
+    let mut grant = Grant {
         id: GrantId::new(now, app.entropy.id()?),
         ask,
         from,
@@ -123,19 +126,21 @@ async fn open(
     if let Err(wait) = within_limits(app, client, address) {
         return Ok(Err(AskRefusal::TooMany(wait)));
     }
-    if !policy::may_ask(app, address) {
-        app.metrics.refused("allowed_requester_cidrs");
-        let mut event = app.event(now, Action::GrantRefused)?;
-        event.client = grant.client().cloned();
-        event.address = Some(grant.from.address);
-        event.detail = Some("approval.allowed_requester_cidrs".to_owned());
-        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+    if !policy.may_ask(address) {
+        let objection = Objection {
+            grant: None,
+            ..Objection::to(&grant, Action::GrantRefused, "allowed_requester_cidrs", &grant.from)
+        };
+        objection.note(app, now).await?;
         return Ok(Err(AskRefusal::Denied));
     }
+    let capped = policy.capped(grant.scopes());
+    let narrowed = capped != *grant.scopes();
+    grant.ask.narrow(capped);
     let device_code = Plain::from_entropy(&app.entropy.bytes()?);
-    let user_code = insert(app, &grant, &device_code, app.config.device.user_code).await?;
+    let user_code = insert(app, &grant, narrowed, &device_code, app.config.device.user_code, now).await?;
     app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
-    Ok(Ok(Asked { device_code, user_code, expires_in, interval }))
+    Ok(Ok(Asked { device_code, user_code, expires_in, interval, linkable: policy.complete_uri }))
 }
 
 fn within_limits(app: &App, client: Option<&Client>, address: IpAddr) -> Result<(), Duration> {
@@ -152,11 +157,22 @@ fn within_limits(app: &App, client: Option<&Client>, address: IpAddr) -> Result<
 }
 
 /// Stores the question under a user code that no live grant has.
-async fn insert(app: &App, grant: &Grant, device_code: &Plain, style: CodeStyle) -> Answer<Plain> {
+async fn insert(
+    app: &App,
+    grant: &Grant,
+    narrowed: bool,
+    device_code: &Plain,
+    style: CodeStyle,
+    now: Timestamp,
+) -> Answer<Plain> {
     for _ in 0..DRAWS {
         let Some(code) = style.draw(&app.entropy.bytes_64()?) else { continue };
-        let statement = grants::insert(grant, &device_code.digest(), &app.vault.code(&code))?;
-        if app.store.commit(vec![statement]).await?.is_done() {
+        let mut batch = vec![grants::insert(grant, &device_code.digest(), &app.vault.code(&code))?];
+        if narrowed {
+            let objection = Objection::to(grant, Action::GrantNarrowed, "scope_cap", &grant.from);
+            batch.push(objection.row(app, now)?);
+        }
+        if app.store.commit(batch).await?.is_done() {
             return Ok(Plain::new(style.show(&code)));
         }
     }

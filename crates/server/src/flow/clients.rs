@@ -8,10 +8,11 @@ use countersign_core::client::{
     AuthMethod, Authentication, CLI_CLIENT, Client, ClientId, GrantType, SigningAlg, TokenFormat,
     is_absolute_uri,
 };
+use countersign_core::policy::Exceptions;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Plain, TokenKind};
 use countersign_core::text::label;
-use countersign_core::time::Timestamp;
+use countersign_core::time::{Span, Timestamp};
 
 use crate::app::{Answer, App};
 use crate::signing;
@@ -29,6 +30,7 @@ pub struct ClientSettings {
     pub id_token_alg: Option<SigningAlg>,
     pub code_ttl: Option<Duration>,
     pub interval: Option<Duration>,
+    pub policy: Option<Exceptions>,
     /// These go back to their defaults first.
     pub reset: Vec<Field>,
 }
@@ -43,6 +45,7 @@ pub enum Field {
     IdTokenAlg,
     CodeTtl,
     Interval,
+    Policy,
 }
 
 /// Why nothing was changed; each says what to do about it.
@@ -66,13 +69,15 @@ pub enum ClientRefusal {
     Interval,
     #[error("the code lifetime must be whole seconds from 1s to 1d")]
     CodeTtl,
+    #[error("max_age and code_ttl of a policy are whole seconds, one at least")]
+    Policy,
 }
 
 impl ClientRefusal {
     /// Whether it was said wrongly, rather than refused for what is there.
     pub const fn is_misuse(&self) -> bool {
         match self {
-            Self::Name | Self::Resource(_) | Self::Interval | Self::CodeTtl => true,
+            Self::Name | Self::Resource(_) | Self::Interval | Self::CodeTtl | Self::Policy => true,
             Self::Taken(_) | Self::Unknown(_) | Self::Public => false,
         }
     }
@@ -89,6 +94,7 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
             Field::IdTokenAlg => client.id_token_alg = default.id_token_alg,
             Field::CodeTtl => client.code_ttl = default.code_ttl,
             Field::Interval => client.interval = default.interval,
+            Field::Policy => client.policy.clone_from(&default.policy),
         }
     }
     if let Some(name) = settings.name {
@@ -111,6 +117,13 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
             return Err(ClientRefusal::CodeTtl);
         }
         client.code_ttl = Some(ttl);
+    }
+    if let Some(policy) = settings.policy {
+        let odd = |span: Span| span.0.subsec_nanos() > 0 || span.0.is_zero();
+        if policy.code_ttl.is_some_and(odd) || policy.max_age.is_some_and(odd) {
+            return Err(ClientRefusal::Policy);
+        }
+        client.policy = policy;
     }
     if let Some(scopes) = settings.scopes {
         client.scopes = scopes;
@@ -135,6 +148,7 @@ fn blank(id: ClientId, name: &str, now: Timestamp) -> Client {
         id_token_alg: SigningAlg::Es256,
         code_ttl: None,
         interval: None,
+        policy: Exceptions::default(),
         created_at: now,
     }
 }
@@ -164,7 +178,7 @@ pub async fn add(
     };
     ensure_key(app, &client, now).await?;
     let event = event(app, &client.id, Action::ClientAdded, now)?;
-    let batch = vec![clients::insert(&client), audit::insert(event), tell(&client.id)];
+    let batch = vec![clients::insert(&client)?, audit::insert(event), tell(&client.id)];
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Taken(client.id.to_string()))),
@@ -226,7 +240,7 @@ pub async fn edit(
     }
     ensure_key(app, &client, now).await?;
     let event = event(app, id, Action::ClientEdited, now)?;
-    match app.store.commit(vec![clients::update(&client), audit::insert(event), tell(id)]).await? {
+    match app.store.commit(vec![clients::update(&client)?, audit::insert(event), tell(id)]).await? {
         Committed::Done { .. } => Ok(Ok(client)),
         Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
     }
@@ -279,7 +293,7 @@ pub async fn ensure_cli_client(app: &App, now: Timestamp) -> Answer<()> {
     }
     let Ok(id) = CLI_CLIENT.parse() else { return Ok(()) };
     let client = blank(id, "Countersign command line", now);
-    let batch = vec![installation::insert(installation::CLI_CLIENT_MADE, b"yes"), clients::insert(&client)];
+    let batch = vec![installation::insert(installation::CLI_CLIENT_MADE, b"yes"), clients::insert(&client)?];
     // A conflict: another node was faster.
     let _made: Committed = app.store.commit(batch).await?;
     Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign_core::account::Account;
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, GrantType};
+use countersign_core::code::Pin;
 use countersign_core::family::Family;
 use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, TokensAsk};
 use countersign_core::id::DeviceId;
@@ -16,6 +17,8 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App};
 use crate::flow::api_keys::{self, NewKey};
 use crate::flow::clients::known;
+use crate::flow::pin::{self, Checked};
+use crate::flow::policy;
 use crate::flow::tokens::{self, Issue, TokenSet};
 use crate::remembered::Asker;
 use crate::store::{Committed, Stmt, accounts, audit, families, grants};
@@ -26,6 +29,8 @@ use crate::telemetry::GrantEvent;
 pub enum Polled<T> {
     Collected(T),
     Wait,
+    /// Approved; the PIN that the browser shows must be typed on the device.
+    WaitForPin,
     SlowDown(Duration),
     Denied,
     Expired,
@@ -53,17 +58,25 @@ pub async fn poll_tokens(
     client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
+    typed: Option<&Pin>,
     now: Timestamp,
 ) -> Answer<Polled<Box<TokenSet>>> {
     let digest = Digest::of(device_code);
     for _ in 0..LOOKS {
-        let (grant, approval) = match look(app, Asker::Client(client), &digest, now).await? {
+        let (grant, approval) = match look(app, Asker::Client(client), &digest, typed, now).await? {
             Looked::Said(polled) => return Ok(polled),
             Looked::Ready(grant, approval) => (grant, approval),
         };
         let Ask::Tokens(ask) = &grant.ask else { break };
-        let polled = redeem_tokens(app, client, &grant, ask, &approval, resources, now).await?;
-        if let Some(polled) = polled {
+        match pin::check(app, &grant, &approval, typed, now).await? {
+            Checked::Fits => {}
+            Checked::Wrong => return Ok(Polled::WaitForPin),
+            Checked::Denied => return Ok(Polled::Denied),
+            Checked::Again => continue,
+        }
+        let polled = redeem_tokens(app, client, &grant, ask, &approval, resources, now).await;
+        pin::give_back(app, &approval, &grant, &polled).await;
+        if let Some(polled) = polled? {
             return Ok(polled);
         }
     }
@@ -71,15 +84,28 @@ pub async fn poll_tokens(
     Ok(Polled::Denied)
 }
 
-pub async fn poll_key(app: &App, device_code: &str, now: Timestamp) -> Answer<Polled<Box<Collected>>> {
+pub async fn poll_key(
+    app: &App,
+    device_code: &str,
+    typed: Option<&Pin>,
+    now: Timestamp,
+) -> Answer<Polled<Box<Collected>>> {
     let digest = Digest::of(device_code);
     for _ in 0..LOOKS {
-        let (grant, approval) = match look(app, Asker::CommandLine, &digest, now).await? {
+        let (grant, approval) = match look(app, Asker::CommandLine, &digest, typed, now).await? {
             Looked::Said(polled) => return Ok(polled),
             Looked::Ready(grant, approval) => (grant, approval),
         };
         let Ask::Key(ask) = &grant.ask else { break };
-        if let Some(polled) = redeem_key(app, &grant, ask, &approval, &grant.from, now).await? {
+        match pin::check(app, &grant, &approval, typed, now).await? {
+            Checked::Fits => {}
+            Checked::Wrong => return Ok(Polled::WaitForPin),
+            Checked::Denied => return Ok(Polled::Denied),
+            Checked::Again => continue,
+        }
+        let polled = redeem_key(app, &grant, ask, &approval, &grant.from, now).await;
+        pin::give_back(app, &approval, &grant, &polled).await;
+        if let Some(polled) = polled? {
             return Ok(polled);
         }
     }
@@ -91,9 +117,15 @@ enum Looked<T> {
     Ready(Box<Grant>, Approval),
 }
 
-async fn look<T>(app: &App, asker: Asker<'_>, digest: &Digest, now: Timestamp) -> Answer<Looked<T>> {
+async fn look<T>(
+    app: &App,
+    asker: Asker<'_>,
+    digest: &Digest,
+    typed: Option<&Pin>,
+    now: Timestamp,
+) -> Answer<Looked<T>> {
     if app.store.feed().is_fresh()
-        && let Some(known) = app.pending.poll(digest, asker, now)
+        && let Some(known) = app.pending.poll(digest, asker, typed.is_some(), now)
     {
         return Ok(Looked::Said(match known {
             Poll::SlowDown(interval) => Polled::SlowDown(interval),
@@ -104,12 +136,13 @@ async fn look<T>(app: &App, asker: Asker<'_>, digest: &Digest, now: Timestamp) -
     // Before anything else about it, so that nothing leaks to another client or at another door.
     let found = grants::by_device(&app.store, digest).await?.filter(|grant| asker.may_poll(&grant.ask));
     let Some(grant) = found else { return Ok(Looked::Said(Polled::Unknown)) };
-    Ok(match app.pending.poll_read(digest, &grant, asker, round, now) {
+    Ok(match app.pending.poll_read(digest, &grant, asker, round, typed.is_some(), now) {
         Poll::Spent => Looked::Said(Polled::Spent),
         Poll::Denied => Looked::Said(Polled::Denied),
         Poll::Expired => Looked::Said(Polled::Expired),
         Poll::SlowDown(interval) => Looked::Said(Polled::SlowDown(interval)),
         Poll::Wait => Looked::Said(Polled::Wait),
+        Poll::WaitForPin => Looked::Said(Polled::WaitForPin),
         Poll::Ready(approval) => Looked::Ready(Box::new(grant), approval),
     })
 }
@@ -147,7 +180,7 @@ async fn redeem_tokens(
         Err(refused) => return Ok(refused),
     };
     // The client may have been given less since it asked.
-    let scopes = client.still_allowed(&ask.scopes);
+    let scopes = policy::of(app, Some(client)).capped(&client.still_allowed(&ask.scopes));
     let granted = match tokens::still_targeted(client, &ask.options.resources) {
         Ok(granted) => granted,
         Err(gone) => return Ok(Some(Polled::Target(gone))),
@@ -205,10 +238,10 @@ pub(super) async fn redeem_key(
     let scopes = match &ask.client {
         // The client may have been given less since it asked.
         Some(id) => match known(app, id).await? {
-            Some(client) => client.still_allowed(&ask.scopes),
+            Some(client) => policy::of(app, Some(&client)).capped(&client.still_allowed(&ask.scopes)),
             None => return Ok(None),
         },
-        None => ask.scopes.clone(),
+        None => app.config.approval.capped(&ask.scopes),
     };
     let new = NewKey {
         account: owner.id,

@@ -11,13 +11,14 @@ use countersign_core::code::UserCode;
 use countersign_core::grant::{Approval, Ask, Grant, Origin, Refusal, State, Way};
 use countersign_core::id::GrantId;
 use countersign_core::node::Node;
+use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
-use crate::config::Mismatch;
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
-use crate::flow::{pairing, policy};
+use crate::flow::pairing;
+use crate::flow::policy::{Lacking, Objection, Ruling};
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
@@ -156,9 +157,12 @@ pub enum Decision {
     Deny,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Decided {
-    Approved,
+    /// `pin` must be typed on the device.
+    Approved {
+        pin: Option<Plain>,
+    },
     Denied,
     /// It expired or was decided meanwhile; nothing happened.
     TooLate,
@@ -172,15 +176,55 @@ pub enum Decided {
     Elsewhere,
 }
 
+impl Found {
+    /// What the policy says of it, to whoever is here.
+    pub fn ruling(&self, app: &App, here: &Origin) -> Ruling {
+        Ruling::new(app, self.client.as_deref(), &self.grant.from, here)
+    }
+}
+
+/// What this person's sign-in lacks for it, which is written down.
+pub async fn lacks(
+    app: &App,
+    caller: &Caller,
+    found: &Found,
+    here: &Origin,
+    now: Timestamp,
+) -> Answer<Option<Lacking>> {
+    let ruling = found.ruling(app, here);
+    let demand = ruling.demand(app, &caller.account);
+    let Err(refusal) = found.grant.accepts(&caller.sign_in(), demand, now) else { return Ok(None) };
+    let (lacking, why) = match refusal {
+        Refusal::SignInTooWeak => (Lacking::SecondFactor, "acr"),
+        _ if demand.after_the_question => (Lacking::Freshness, "mismatch"),
+        _ => (Lacking::Freshness, "max_age"),
+    };
+    let objection = Objection {
+        account: Some(caller.account.id),
+        ..Objection::to(&found.grant, Action::GrantSteppedUp, why, here)
+    };
+    objection.note(app, now).await?;
+    Ok(Some(lacking))
+}
+
 /// Step 4.
 pub async fn decide(
     app: &App,
     caller: &Caller,
-    grant: Grant,
+    found: Found,
     decision: Decision,
     from: &Origin,
     now: Timestamp,
 ) -> Answer<Decided> {
+    if decision == Decision::Approve && found.grant.undecided(now).is_ok() {
+        match lacks(app, caller, &found, from, now).await? {
+            Some(Lacking::Freshness) => return Ok(Decided::SignInTooOld),
+            Some(Lacking::SecondFactor) => return Ok(Decided::SignInTooWeak),
+            None => {}
+        }
+    }
+    let ruling = found.ruling(app, from);
+    let grant = *found.grant;
     let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
     let (by, door) = (caller.account.id, grant.ask.door());
     if let (Decision::Approve, Ask::Pairing(ask)) = (decision, &grant.ask)
@@ -188,22 +232,16 @@ pub async fn decide(
     {
         return Ok(Decided::Foreign);
     }
-    let elsewhere = policy::is_elsewhere(&grant.from, from);
-    if elsewhere && decision == Decision::Approve && app.config.approval.mismatch == Mismatch::Deny {
-        let mut event = app.event(now, Action::GrantRefused)?;
-        event.account = Some(by);
-        event.client = client;
-        event.grant = Some(id);
-        event.address = Some(from.address.clone());
-        event.detail = Some("approval.mismatch".to_owned());
-        let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+    if decision == Decision::Approve && ruling.is_denied() {
+        let objection = Objection::to(&grant, Action::GrantRefused, "mismatch", from);
+        Objection { account: Some(by), ..objection }.note(app, now).await?;
         return Ok(Decided::Elsewhere);
     }
+    let pin_tries = ruling.pin_tries();
     let (change, action) = match decision {
         Decision::Approve => {
-            let approval = Approval { by: Some(by), at: now, sign_in: caller.sign_in() };
-            let demand = policy::demand_for(app, &caller.account, &grant.from, from);
-            match grant.approve(approval.clone(), demand) {
+            let approval = Approval { by: Some(by), at: now, sign_in: caller.sign_in(), pin_tries };
+            match grant.approve(approval.clone(), ruling.demand(app, &caller.account)) {
                 Ok(_) => (grants::approve(id, &approval), Action::GrantApproved),
                 Err(Refusal::SignInTooOld) => return Ok(Decided::SignInTooOld),
                 Err(Refusal::SignInTooWeak) => return Ok(Decided::SignInTooWeak),
@@ -216,7 +254,7 @@ pub async fn decide(
         },
     };
     let mut event = app.event(now, action)?;
-    event.detail = elsewhere.then(|| "asked for from another network".to_owned());
+    event.detail = ruling.detail();
     event.account = Some(by);
     event.client = client;
     event.grant = Some(id);
@@ -229,12 +267,22 @@ pub async fn decide(
         (Committed::Done { .. }, Decision::Approve) => {
             app.metrics.grant(door, GrantEvent::Approved);
             app.metrics.approved_after(now.since(asked_at));
-            Ok(Decided::Approved)
+            Ok(Decided::Approved { pin: pin_tries.map(|_| Plain::new(app.vault.pin(id))) })
         }
         (Committed::Done { .. }, Decision::Deny) => {
             app.metrics.grant(door, GrantEvent::Denied);
             Ok(Decided::Denied)
         }
+    }
+}
+
+/// The PIN that the device asks for, while it may still be typed there.
+pub fn pin(app: &App, grant: &Grant) -> Option<Plain> {
+    match &grant.state {
+        State::Approved(approval) if approval.pin_tries.is_some() => {
+            Some(Plain::new(app.vault.pin(grant.id)))
+        }
+        State::Approved(_) | State::Pending | State::Denied { .. } | State::Redeemed { .. } => None,
     }
 }
 

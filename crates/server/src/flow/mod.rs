@@ -19,6 +19,7 @@ pub mod login;
 pub mod nodes;
 pub mod pairing;
 pub mod passkeys;
+pub mod pin;
 pub mod policy;
 pub mod reverse;
 pub mod setup;

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use countersign_core::account::SignIn;
 use countersign_core::audit::Action;
-use countersign_core::code::{UserCode, draw_pairing};
+use countersign_core::code::{Pin, UserCode, draw_pairing};
 use countersign_core::grant::{Approval, Ask, Grant, Origin, PairingAsk, State};
 use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
 use countersign_core::limit::Rule;
 use countersign_core::node::{Node, NodeFacts, READ};
+use countersign_core::policy::Mismatch;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
-use crate::config::Mismatch;
 use crate::flow::ask::DRAWS;
-use crate::flow::policy;
+use crate::flow::pin::{self, Checked};
+use crate::flow::policy::{Apart, Objection, Ruling};
 use crate::hub::SocketId;
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
@@ -63,10 +64,12 @@ pub async fn request(
         app.metrics.refused("pairing_codes_per_address");
         return Ok(Requesting::TooMany(wait));
     }
-    let expires_in = app.config.pairing.code_ttl;
+    let expires_in = app.config.approval.lifetime(app.config.pairing.code_ttl);
     let scopes = Scopes::one(READ);
-    if !policy::may_ask(app, address) {
-        app.metrics.refused("allowed_requester_cidrs");
+    if !app.config.approval.may_ask(address) {
+        let (action, why) = (Action::GrantRefused, "allowed_requester_cidrs");
+        let objection = Objection { action, why, grant: None, client: None, account: None, from: &from };
+        objection.note(app, now).await?;
         return Ok(Requesting::Denied);
     }
     for _ in 0..DRAWS {
@@ -160,9 +163,11 @@ pub enum Confirmed {
     Invalid,
     Expired,
     Mismatch,
+    /// `pin`: somebody approved, and the PIN that they see must be typed on the device.
     Waiting {
         grant: GrantId,
         interval: Duration,
+        pin: bool,
     },
     Rejected,
     /// The device is somebody else's.
@@ -178,6 +183,8 @@ pub enum Confirmed {
 pub struct Confirming<'a> {
     pub typed: &'a str,
     pub node: NodeId,
+    /// What the person saw after Approve.
+    pub pin: Option<&'a Pin>,
     /// Who approves by the same call.
     pub approver: Option<&'a Approver>,
     pub from: &'a Origin,
@@ -187,7 +194,7 @@ pub struct Confirming<'a> {
 
 /// Step 5.
 pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> Answer<Confirmed> {
-    let Confirming { typed, node, approver, from, .. } = *confirming;
+    let Confirming { typed, node, pin, approver, from, .. } = *confirming;
     let Some(code) = UserCode::parse(typed) else { return Ok(Confirmed::Invalid) };
     if let Some(wait) = guesses(app, confirming).wait(app, now).await? {
         app.metrics.refused("wrong_pairing_codes");
@@ -222,19 +229,31 @@ pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> 
             (State::Denied { .. }, _) => return Ok(Confirmed::Rejected),
             (State::Redeemed { .. }, _) => return Ok(Confirmed::Invalid),
             (State::Pending, None) => {
-                return Ok(Confirmed::Waiting { grant: grant.id, interval: grant.interval });
+                return Ok(waiting_for(grant, false));
             }
-            (State::Pending, Some(approver)) => match approve(app, grant, approver, from, now).await? {
+            (State::Pending, Some(approver)) => match approve(app, grant, approver, true, from, now).await? {
                 Decided::Foreign => return Ok(Confirmed::Foreign),
                 Decided::Elsewhere => return Ok(Confirmed::Elsewhere),
-                Decided::Done | Decided::TooLate => continue,
+                Decided::Done { .. } | Decided::TooLate => continue,
             },
         };
-        if let Some(paired) = redeem(app, grant, ask, &approval, from, now).await? {
+        match pin::check(app, grant, &approval, pin, now).await? {
+            Checked::Fits => {}
+            Checked::Wrong => return Ok(waiting_for(grant, true)),
+            Checked::Denied => return Ok(Confirmed::Rejected),
+            Checked::Again => continue,
+        }
+        let paired = redeem(app, grant, ask, &approval, from, now).await;
+        pin::give_back(app, &approval, grant, &paired).await;
+        if let Some(paired) = paired? {
             return Ok(Confirmed::Paired(Box::new(paired)));
         }
     }
     Ok(Confirmed::Invalid)
+}
+
+const fn waiting_for(grant: &Grant, pin: bool) -> Confirmed {
+    Confirmed::Waiting { grant: grant.id, interval: grant.interval, pin }
 }
 
 /// What wrong codes count against: the address, and the device in whose name they are said. Only those
@@ -297,9 +316,12 @@ async fn count_wrong(app: &App, grant: &Grant, now: Timestamp) -> Answer<()> {
     Ok(())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Decided {
-    Done,
+    /// `pin` must be typed on the device.
+    Done {
+        pin: Option<Plain>,
+    },
     /// The device is somebody else's.
     Foreign,
     /// It asked from another network than the person's, and the policy says no, or wants a fresh sign-in.
@@ -313,11 +335,12 @@ pub async fn may_pair(app: &App, node: NodeId, account: AccountId) -> Answer<boo
     Ok(known.is_none_or(|known| known.node.owner == Some(account)))
 }
 
-/// Step 4, yes.
+/// Step 4, yes. Whoever `collects` by the same call needs no PIN from themselves.
 pub async fn approve(
     app: &App,
     grant: &Grant,
     approver: &Approver,
+    collects: bool,
     from: &Origin,
     now: Timestamp,
 ) -> Answer<Decided> {
@@ -325,12 +348,14 @@ pub async fn approve(
     if grant.undecided(now).is_err() {
         return Ok(Decided::TooLate);
     }
-    if approver.account.is_some() && policy::is_elsewhere(&grant.from, from) {
+    let ruling = approver.account.map(|_| Ruling::new(app, None, &grant.from, from));
+    if let Some(ruling) = &ruling {
         let stale = approver.sign_in.at < grant.asked_at;
-        match app.config.approval.mismatch {
-            Mismatch::Deny => return Ok(Decided::Elsewhere),
-            Mismatch::StepUp if stale => return Ok(Decided::Elsewhere),
-            Mismatch::StepUp | Mismatch::Warn | Mismatch::Off => {}
+        let again = ruling.policy.mismatch == Mismatch::StepUp && ruling.apart != Apart::No;
+        if ruling.is_denied() || (again && stale) {
+            let objection = Objection::to(grant, Action::GrantRefused, "mismatch", from);
+            Objection { account: approver.account, ..objection }.note(app, now).await?;
+            return Ok(Decided::Elsewhere);
         }
     }
     let known = nodes::by_node(&app.store, ask.facts.node).await?;
@@ -340,14 +365,19 @@ pub async fn approve(
         (Some(None), Authority::Itself) => None,
         (Some(Some(_)), Authority::Itself) => return Ok(Decided::Foreign),
     };
+    let pin_tries = ruling.as_ref().and_then(Ruling::pin_tries).filter(|_| !collects && owner.is_some());
     let change = match owner {
         Some(_) => {
-            let approval = Approval { by: owner, at: now, sign_in: approver.sign_in.clone() };
+            let approval = Approval { by: owner, at: now, sign_in: approver.sign_in.clone(), pin_tries };
             grants::approve(grant.id, &approval)
         }
         None => grants::approve_for_nobody(grant.id, now),
     };
-    decide(app, grant, change, Action::GrantApproved, approver, from, now).await
+    let detail = ruling.as_ref().and_then(Ruling::detail);
+    let pin = pin_tries.map(|_| Plain::new(app.vault.pin(grant.id)));
+    let change = Change { write: change, action: Action::GrantApproved, detail };
+    let decided = decide(app, grant, change, approver, from, now).await?;
+    Ok(if decided { Decided::Done { pin } } else { Decided::TooLate })
 }
 
 /// Step 4, no.
@@ -361,33 +391,41 @@ pub async fn reject(
     if grant.undecided(now).is_err() {
         return Ok(Decided::TooLate);
     }
-    let change = grants::deny(grant.id, approver.account, now);
-    decide(app, grant, change, Action::GrantDenied, approver, from, now).await
+    let write = grants::deny(grant.id, approver.account, now);
+    let change = Change { write, action: Action::GrantDenied, detail: None };
+    let decided = decide(app, grant, change, approver, from, now).await?;
+    Ok(if decided { Decided::Done { pin: None } } else { Decided::TooLate })
+}
+
+struct Change {
+    write: Stmt,
+    action: Action,
+    detail: Option<String>,
 }
 
 async fn decide(
     app: &App,
     grant: &Grant,
-    change: Stmt,
-    action: Action,
+    change: Change,
     approver: &Approver,
     from: &Origin,
     now: Timestamp,
-) -> Answer<Decided> {
+) -> Answer<bool> {
+    let Change { write, action, detail } = change;
     let mut event = app.event(now, action)?;
     event.account = approver.account;
     event.grant = Some(grant.id);
     event.address = Some(from.address.clone());
-    event.detail.clone_from(&approver.role);
-    let mut batch = vec![change];
+    event.detail = approver.role.clone().or(detail);
+    let mut batch = vec![write];
     batch.extend(approver.guards.clone());
     batch.extend([audit::insert(event), Stmt::tell(Event::Grant(grant.id))]);
     if !app.store.commit(batch).await?.is_done() {
-        return Ok(Decided::TooLate);
+        return Ok(false);
     }
     let outcome = if action == Action::GrantApproved { GrantEvent::Approved } else { GrantEvent::Denied };
     app.metrics.grant(grant.ask.door(), outcome);
-    Ok(Decided::Done)
+    Ok(true)
 }
 
 /// A device token, and the argon2id hash to export it with, if there shall be one.

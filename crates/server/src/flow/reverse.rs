@@ -15,10 +15,9 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, uncancelled};
-use crate::config::Mismatch;
 use crate::flow::ask::{DRAWS, no_free_code};
 use crate::flow::collect::{Collected, Polled, redeem_key};
-use crate::flow::policy::{self, Sufficient};
+use crate::flow::policy::{Objection, Ruling, Sufficient};
 use crate::limits::{self, address_key};
 use crate::store::{Committed, accounts, api_keys, audit, grants};
 use crate::telemetry::GrantEvent;
@@ -59,8 +58,10 @@ pub async fn make(
             }
         }
     }
-    let expires_in = app.config.cli.code_ttl;
-    let approval = Approval { by: Some(caller.account.id), at: now, sign_in: caller.sign_in() };
+    let expires_in = app.config.approval.lifetime(app.config.cli.code_ttl);
+    // Typing the code binds the device to its person already, the other way round: no PIN.
+    let approval =
+        Approval { by: Some(caller.account.id), at: now, sign_in: caller.sign_in(), pin_tries: None };
     for _ in 0..DRAWS {
         let id = GrantId::new(now, app.entropy.id()?);
         let Some(code) = app.vault.reverse_code(id, app.config.cli.reverse_code_length) else { continue };
@@ -131,10 +132,6 @@ pub async fn verify(
 }
 
 async fn check(app: &App, typed: &str, from: &Origin, address: IpAddr, now: Timestamp) -> Answer<Verified> {
-    if !policy::may_ask(app, address) {
-        app.metrics.refused("allowed_requester_cidrs");
-        return Ok(Verified::Denied);
-    }
     let limits = &app.config.limits;
     let mut rules = Vec::new();
     if limits.enabled {
@@ -149,6 +146,13 @@ async fn check(app: &App, typed: &str, from: &Origin, address: IpAddr, now: Time
             return Ok(Verified::Limited(wait));
         }
     };
+    // It stays counted, which bounds what is written down about it.
+    if !app.config.approval.may_ask(address) {
+        let (action, why) = (Action::GrantRefused, "allowed_requester_cidrs");
+        let objection = Objection { action, why, grant: None, client: None, account: None, from };
+        objection.note(app, now).await?;
+        return Ok(Verified::Denied);
+    }
     let verified = match UserCode::parse(typed) {
         Some(code) => collect(app, &code, from, now).await?,
         None => Verified::Unknown,
@@ -174,7 +178,9 @@ async fn collect(app: &App, code: &UserCode, from: &Origin, now: Timestamp) -> A
             State::Redeemed { .. } => return Ok(Verified::Used),
             State::Pending | State::Denied { .. } => return Ok(Verified::Unknown),
         };
-        if app.config.approval.mismatch == Mismatch::Deny && policy::is_elsewhere(from, &grant.from) {
+        if Ruling::new(app, None, from, &grant.from).is_denied() {
+            let objection = Objection::to(&grant, Action::GrantRefused, "mismatch", from);
+            Objection { account: approval.by, ..objection }.note(app, now).await?;
             return Ok(Verified::Denied);
         }
         match redeem_key(app, &grant, ask, approval, from, now).await? {

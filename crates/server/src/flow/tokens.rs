@@ -15,6 +15,7 @@ use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
+use crate::flow::policy;
 use crate::flow::{api_keys, nodes};
 use crate::store::families::OpaqueAccess;
 use crate::store::{Committed, Stmt, accounts, audit, families};
@@ -234,7 +235,7 @@ pub async fn refresh(
             Refresh::Repeat => vec![families::successors_unspent(&digest)],
         };
         // The client may have been given less since the person approved.
-        let allowed = client.still_allowed(&family.scopes);
+        let allowed = policy::of(app, Some(client)).capped(&client.still_allowed(&family.scopes));
         let family = match still_targeted(client, &family.resources) {
             Ok(resources) => Family { resources, ..family },
             Err(gone) => return Ok(Refreshed::Target(gone)),

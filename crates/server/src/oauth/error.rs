@@ -27,6 +27,8 @@ pub enum OAuthError {
     UnauthorizedClient(&'static str),
     UnsupportedGrantType,
     AuthorizationPending,
+    /// The same; it is approved, and the PIN that the browser shows must be sent along.
+    PinRequired,
     SlowDown(Duration),
     AccessDenied,
     ExpiredToken,
@@ -71,6 +73,7 @@ impl OAuthError {
             | Self::UnauthorizedClient(_)
             | Self::UnsupportedGrantType
             | Self::AuthorizationPending
+            | Self::PinRequired
             | Self::SlowDown(_)
             | Self::AccessDenied
             | Self::ExpiredToken => StatusCode::BAD_REQUEST,
@@ -86,7 +89,7 @@ impl OAuthError {
             Self::InvalidTarget(_) => "invalid_target",
             Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::AuthorizationPending => "authorization_pending",
+            Self::AuthorizationPending | Self::PinRequired => "authorization_pending",
             Self::SlowDown(_) | Self::TooManyCodes(_) => "slow_down",
             Self::AccessDenied => "access_denied",
             Self::ExpiredToken => "expired_token",
@@ -110,6 +113,9 @@ impl OAuthError {
                 "this grant type is not supported; the discovery document lists those that are".to_owned()
             }
             Self::AuthorizationPending => "nobody has decided yet; keep polling".to_owned(),
+            Self::PinRequired => {
+                "approved; send the two digits that the browser shows as initiation_pin".to_owned()
+            }
             Self::SlowDown(interval) => {
                 format!("polled too soon; wait {} seconds between polls from now on", ceil_secs(*interval))
             }
@@ -165,6 +171,7 @@ impl IntoResponse for OAuthError {
                 Self::SlowDown(interval) => Some(ceil_secs(*interval)),
                 _ => None,
             },
+            pin_required: matches!(self, Self::PinRequired),
         };
         let mut response = (self.status(), Json(body)).into_response();
         let headers = response.headers_mut();
@@ -208,6 +215,7 @@ mod tests {
             OAuthError::UnauthorizedClient("x"),
             OAuthError::UnsupportedGrantType,
             OAuthError::AuthorizationPending,
+            OAuthError::PinRequired,
             OAuthError::SlowDown(second),
             OAuthError::AccessDenied,
             OAuthError::ExpiredToken,
@@ -239,6 +247,7 @@ mod tests {
                 "400 invalid_target",
                 "400 unauthorized_client",
                 "400 unsupported_grant_type",
+                "400 authorization_pending",
                 "400 authorization_pending",
                 "400 slow_down",
                 "400 access_denied",

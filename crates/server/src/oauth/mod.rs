@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use countersign_core::client::{Client, GrantType};
+use countersign_core::code::Pin;
 use countersign_core::grant::TokensOptions;
 use countersign_core::scope::{INTROSPECT, Scopes};
 use countersign_core::secret::Plain;
@@ -91,10 +92,8 @@ pub async fn device_authorization(State(app): State<Arc<App>>, request: Request)
             AskRefusal::TooMany(wait) => OAuthError::TooManyCodes(wait),
         })?;
     let verification_uri = app.public_url.join(&app.config.device.verification_path);
-    let complete = app
-        .config
-        .approval
-        .complete_uri
+    let complete = asked
+        .linkable
         .then(|| Plain::new(format!("{verification_uri}?user_code={}", asked.user_code.reveal())));
     Ok(no_store(Json(DeviceAuthorization {
         device_code: asked.device_code,
@@ -148,7 +147,7 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     }
     let resources = resources(&form)?;
     let tokens = match grant {
-        GrantType::DeviceCode => poll(&app, &client, secret, &resources, now).await?,
+        GrantType::DeviceCode => poll(&app, &client, secret, &resources, pin(&form)?.as_ref(), now).await?,
         GrantType::RefreshToken => refresh(&app, &client, secret, scopes(&form)?, &resources, now).await?,
     };
     Ok(no_store(Json(TokenResponse {
@@ -161,16 +160,25 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     })))
 }
 
+/// What the person saw after Approve, where the policy wants it typed on the device.
+fn pin(form: &Form) -> Result<Option<Pin>, OAuthError> {
+    let bad =
+        |_| OAuthError::InvalidRequest("initiation_pin is the two digits that the browser shows".to_owned());
+    form.one("initiation_pin").map(|pin| pin.parse().map_err(bad)).transpose()
+}
+
 async fn poll(
     app: &App,
     client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
+    pin: Option<&Pin>,
     now: Timestamp,
 ) -> Result<Box<TokenSet>, OAuthError> {
-    match collect::poll_tokens(app, client, device_code, resources, now).await? {
+    match collect::poll_tokens(app, client, device_code, resources, pin, now).await? {
         Polled::Collected(tokens) => Ok(tokens),
         Polled::Wait => Err(OAuthError::AuthorizationPending),
+        Polled::WaitForPin => Err(OAuthError::PinRequired),
         Polled::SlowDown(interval) => Err(OAuthError::SlowDown(interval)),
         Polled::Denied => Err(OAuthError::AccessDenied),
         Polled::Expired => Err(OAuthError::ExpiredToken),

@@ -16,7 +16,7 @@ use countersign_core::text::label;
 use countersign_core::time::{Timestamp, ceil_secs};
 
 use super::browser::Browser;
-use super::device::{key_words, scope_words};
+use super::device::{key_words, place, scope_words};
 use super::factors::{PASSKEY_PATH, TOTP_PATH, new_codes, step_up};
 use super::lang::Lang;
 use super::login::Next;
@@ -46,7 +46,7 @@ struct Line {
     status: &'static str,
 }
 
-fn line(lang: &Lang, device: Device) -> Line {
+fn line(app: &App, lang: &Lang, device: Device) -> Line {
     let is_key = device.door == Door::Cli;
     let scopes = if is_key { key_words(lang, &device.scopes) } else { scope_words(lang, &device.scopes) };
     Line {
@@ -57,7 +57,7 @@ fn line(lang: &Lang, device: Device) -> Line {
         online: device.online,
         created: date(lang, Some(device.created_at)),
         used: device.last_used.map_or_else(|| lang.text("account-never"), |at| date(lang, Some(at))),
-        address: device.from.address,
+        address: place(app, lang, &device.from.address),
         user_agent: device.from.user_agent.unwrap_or_else(|| lang.text("unknown")),
         scopes: scopes.join(", "),
         name: device.name,
@@ -137,8 +137,10 @@ async fn list(
             leaked.push((device.name.clone(), date(&page.lang, device.leaked_at)));
         }
         match device.status {
-            Status::Active => live.push(line(&page.lang, device)),
-            Status::Expired | Status::Revoked if ended.len() < ENDED => ended.push(line(&page.lang, device)),
+            Status::Active => live.push(line(app, &page.lang, device)),
+            Status::Expired | Status::Revoked if ended.len() < ENDED => {
+                ended.push(line(app, &page.lang, device));
+            }
             Status::Expired | Status::Revoked => {}
         }
     }

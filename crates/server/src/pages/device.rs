@@ -13,6 +13,7 @@ use countersign_core::code::UserCode;
 use countersign_core::grant::{self, Ask};
 use countersign_core::id::GrantId;
 use countersign_core::scope::Scopes;
+use countersign_core::secret::Plain;
 use countersign_core::text::is_hidden;
 use countersign_core::time::Timestamp;
 
@@ -22,10 +23,9 @@ use super::lang::Lang;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
 use crate::app::App;
-use crate::config::Mismatch;
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Found, Opened};
-use crate::flow::policy::{self, Lacking};
+use crate::flow::policy::{Apart, Lacking};
 use crate::http::{self, BadForm, Form};
 
 #[derive(Template)]
@@ -33,8 +33,17 @@ use crate::http::{self, BadForm, Form};
 struct CodePage {
     page: Page,
     code: String,
-    prefilled: bool,
-    wrong: bool,
+    notice: CodeNotice,
+}
+
+/// What stands above the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CodeNotice {
+    None,
+    FilledIn,
+    /// Links do not do for this one.
+    TypeIt,
+    Wrong,
 }
 
 /// Whom the device said it expects. It may say anything, so a long text is not repeated.
@@ -92,11 +101,9 @@ pub async fn device(State(app): State<Arc<App>>, parts: Parts) -> Response {
         if browser.account().is_none() {
             return redirect(app, &Next::Device { code }.login_path(false));
         }
-        let prefilled = !code.is_empty();
-        render(
-            StatusCode::OK,
-            &CodePage { page: Page::new(app, browser), code: shown(app, &code), prefilled, wrong: false },
-        )
+        let notice = if code.is_empty() { CodeNotice::None } else { CodeNotice::FilledIn };
+        let page = Page::new(app, browser);
+        render(StatusCode::OK, &CodePage { page, code: shown(app, &code), notice })
     })
     .await
 }
@@ -159,29 +166,22 @@ impl Visit<'_> {
     }
 
     async fn open(&self, typed: &str) -> Outcome {
-        match self.lookup(typed).await? {
-            Some(found) => match self.lacks(&found.grant) {
-                Some(lacking) => self.step_up(lacking, typed).await,
-                None => self.confirm(&found, typed, false),
-            },
-            None => self.wrong(typed),
+        let Some(found) = self.lookup(typed).await? else { return self.wrong(typed) };
+        let here = http::origin(self.parts);
+        if self.linked && !found.ruling(self.app, &here).policy.complete_uri {
+            let (page, code) = (self.page(), String::new());
+            return render(StatusCode::OK, &CodePage { page, code, notice: CodeNotice::TypeIt });
+        }
+        match decide::lacks(self.app, self.caller, &found, &here, self.now).await? {
+            Some(lacking) => self.step_up(lacking, typed).await,
+            None => self.confirm(&found, typed, false),
         }
     }
 
     fn wrong(&self, typed: &str) -> Outcome {
         let code: String = typed.chars().take(UserCode::MAX_INPUT).collect();
-        let page = CodePage { page: self.page(), code, prefilled: false, wrong: true };
+        let page = CodePage { page: self.page(), code, notice: CodeNotice::Wrong };
         render(StatusCode::BAD_REQUEST, &page)
-    }
-
-    fn lacks(&self, grant: &grant::Grant) -> Option<Lacking> {
-        let here = http::origin(self.parts);
-        let demand = policy::demand_for(self.app, &self.caller.account, &grant.from, &here);
-        match grant.accepts(&self.caller.sign_in(), demand, self.now) {
-            Err(grant::Refusal::SignInTooWeak) => Some(Lacking::SecondFactor),
-            Err(_) => Some(Lacking::Freshness),
-            Ok(()) => None,
-        }
     }
 
     async fn step_up(&self, lacking: Lacking, typed: &str) -> Outcome {
@@ -215,8 +215,16 @@ impl Visit<'_> {
             }
         };
         let here = http::origin(self.parts);
-        let elsewhere =
-            self.app.config.approval.mismatch != Mismatch::Off && policy::is_elsewhere(&grant.from, &here);
+        let ruling = found.ruling(self.app, &here);
+        let elsewhere = ruling.warning().map(|apart| match apart {
+            Apart::Country { asked, here } => {
+                let spoken = page.lang.language();
+                page.t2("confirm-elsewhere-country", "there", asked.name(spoken), "here", here.name(spoken))
+            }
+            Apart::Network | Apart::No => {
+                page.t2("confirm-elsewhere", "there", &grant.from.address, "here", &here.address)
+            }
+        });
         let confirm = ConfirmPage {
             lead,
             hint,
@@ -228,8 +236,7 @@ impl Visit<'_> {
             },
             key,
             node,
-            elsewhere: elsewhere
-                .then(|| page.t2("confirm-elsewhere", "there", &grant.from.address, "here", &here.address)),
+            elsewhere,
             replaces: found.replaces.as_ref().filter(|node| node.owner == Some(account.id)).map(|node| {
                 page.t2(
                     "confirm-pair-replaces",
@@ -240,7 +247,7 @@ impl Visit<'_> {
                 )
             }),
             age: age(&page.lang, self.now.since(grant.asked_at)),
-            address: grant.from.address.clone(),
+            address: place(self.app, &page.lang, &grant.from.address),
             user_agent: grant.from.user_agent.clone().unwrap_or_else(|| page.t("unknown")),
             ticket: self.browser.ticket(self.app, grant.id),
             linked: self.linked,
@@ -267,7 +274,7 @@ impl Visit<'_> {
         let Some(found) = self.decided_grant(form, typed).await? else {
             return match form.one("ticket") {
                 // The page was opened in another session: only the code can lead back to it.
-                Some(_) => self.say("lost-title", StatusCode::CONFLICT, |page| page.t("lost-text"), None),
+                Some(_) => self.say("lost-title", StatusCode::CONFLICT, |page| page.t("lost-text")),
                 None => self.wrong(typed),
             };
         };
@@ -279,17 +286,17 @@ impl Visit<'_> {
         }
         let (id, who) = (found.grant.id, self.who(&found));
         let from = http::origin(self.parts);
-        match decide::decide(self.app, self.caller, *found.grant, decision, &from, self.now).await? {
-            Decided::Approved => self.approved(id, &who),
+        match decide::decide(self.app, self.caller, found, decision, &from, self.now).await? {
+            Decided::Approved { pin } => self.approved(id, &who, pin.as_ref()),
             Decided::Denied => self.denied(&who),
             Decided::TooLate => self.late_or_again(id, decision).await,
             Decided::SignInTooOld => self.step_up(Lacking::Freshness, typed).await,
             Decided::SignInTooWeak => self.step_up(Lacking::SecondFactor, typed).await,
             Decided::Elsewhere => {
-                self.say("elsewhere-title", StatusCode::CONFLICT, |page| page.t("elsewhere-text"), None)
+                self.say("elsewhere-title", StatusCode::CONFLICT, |page| page.t("elsewhere-text"))
             }
             Decided::Foreign => {
-                self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"), None)
+                self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"))
             }
         }
     }
@@ -303,13 +310,18 @@ impl Visit<'_> {
         })
     }
 
-    fn approved(&self, id: GrantId, who: &str) -> Outcome {
-        let text = |page: &Page| page.t1("approved-text", "client", who);
-        self.say("approved-title", StatusCode::OK, text, Some(id.to_string()))
+    fn approved(&self, id: GrantId, who: &str, pin: Option<&Plain>) -> Outcome {
+        let page = self.page();
+        let (title, text) = match pin {
+            Some(_) => ("pin-title", page.t1("pin-text", "client", who)),
+            None => ("approved-title", page.t1("approved-text", "client", who)),
+        };
+        let pin = pin.map(|pin| pin.reveal().to_owned());
+        render(StatusCode::OK, &ResultPage { page, title, text, pin, undo: Some(id.to_string()) })
     }
 
     fn denied(&self, who: &str) -> Outcome {
-        self.say("denied-title", StatusCode::OK, |page| page.t1("denied-text", "client", who), None)
+        self.say("denied-title", StatusCode::OK, |page| page.t1("denied-text", "client", who))
     }
 
     /// Loading the result page again sends its form again: then it says the same again.
@@ -320,14 +332,16 @@ impl Visit<'_> {
             (
                 Decision::Approve,
                 grant::State::Approved(approval) | grant::State::Redeemed { approval, .. },
-            ) if approval.is_by(self.caller.account.id) => self.approved(id, &who),
+            ) if approval.is_by(self.caller.account.id) => {
+                self.approved(id, &who, decide::pin(self.app, &found.grant).as_ref())
+            }
             (Decision::Deny, grant::State::Denied { .. }) => self.denied(&who),
             _ => self.late(),
         }
     }
 
     fn late(&self) -> Outcome {
-        self.say("late-title", StatusCode::CONFLICT, |page| page.t("late-text"), None)
+        self.say("late-title", StatusCode::CONFLICT, |page| page.t("late-text"))
     }
 
     async fn undo(&self, grant: Option<&str>) -> Outcome {
@@ -339,22 +353,24 @@ impl Visit<'_> {
             None => false,
         };
         if undone {
-            self.say("undone-title", StatusCode::OK, |page| page.t("undone-text"), None)
+            self.say("undone-title", StatusCode::OK, |page| page.t("undone-text"))
         } else {
-            self.say("undo-nothing-title", StatusCode::NOT_FOUND, |page| page.t("undo-nothing-text"), None)
+            self.say("undo-nothing-title", StatusCode::NOT_FOUND, |page| page.t("undo-nothing-text"))
         }
     }
 
-    fn say(
-        &self,
-        title: &str,
-        status: StatusCode,
-        text: impl FnOnce(&Page) -> String,
-        undo: Option<String>,
-    ) -> Outcome {
+    fn say(&self, title: &str, status: StatusCode, text: impl FnOnce(&Page) -> String) -> Outcome {
         let page = self.page();
         let text = text(&page);
-        render(status, &ResultPage { page, title, text, undo })
+        render(status, &ResultPage { page, title, text, pin: None, undo: None })
+    }
+}
+
+/// An address, with its country where that is known.
+pub fn place(app: &App, lang: &Lang, address: &str) -> String {
+    match app.places.of(address).country {
+        Some(country) => format!("{address} · {}", country.name(lang.language())),
+        None => address.to_owned(),
     }
 }
 

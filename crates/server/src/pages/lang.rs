@@ -44,6 +44,11 @@ impl Lang {
         self.0.to_string()
     }
 
+    /// Its language alone, such as `pt`.
+    pub fn language(&self) -> &str {
+        self.0.language.as_str()
+    }
+
     pub fn direction(&self) -> &'static str {
         match self.0.language.as_str() {
             "ar" | "fa" | "he" | "ur" => "rtl",

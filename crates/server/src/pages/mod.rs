@@ -96,6 +96,8 @@ struct ResultPage<'a> {
     page: Page,
     title: &'a str,
     text: String,
+    /// What must be typed on the device.
+    pin: Option<String>,
     undo: Option<String>,
 }
 
@@ -205,7 +207,7 @@ fn error_page(app: &App, parts: &Parts, browser: &Browser, error: &PageError) ->
         PageError::Fault(fault) if fault.is_passing() => Some(1),
         PageError::Form(_) | PageError::Forged | PageError::Missing | PageError::Fault(_) => None,
     };
-    let rendered = render(status, &ResultPage { page, title, text, undo: None });
+    let rendered = render(status, &ResultPage { page, title, text, pin: None, undo: None });
     let mut response = rendered.unwrap_or_else(|_| status.into_response());
     if let Some(wait) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));

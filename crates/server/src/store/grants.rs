@@ -3,7 +3,7 @@
 use countersign_core::account::SignIn;
 use countersign_core::client::ClientId;
 use countersign_core::grant::{
-    Approval, Ask, Door, Grant, KeyAsk, Origin, PairingAsk, State, TokensAsk, TokensOptions, Way,
+    Approval, Ask, Door, Grant, KeyAsk, Origin, PIN_TRIES, PairingAsk, State, TokensAsk, TokensOptions, Way,
 };
 use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
 use countersign_core::node::NodeFacts;
@@ -18,7 +18,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, ask, client_id, name, scopes, options, address, user_agent, poll_interval, asked_at, expires_at, \
-             opened_at, account_id, sign_in_at, amr, approved_at, denied_at, redeemed_at, device_id \
+             opened_at, account_id, sign_in_at, amr, approved_at, denied_at, redeemed_at, device_id, pin_tries \
              FROM device_grant ",
             $rest
         )
@@ -48,7 +48,7 @@ statements! {
                          ORDER BY asked_at DESC, id DESC LIMIT 100 OFFSET ?3) \
                          AND denied_at IS NULL AND redeemed_at IS NULL";
     OPEN = "UPDATE device_grant SET opened_at = ?2 WHERE id = ?1 AND opened_at IS NULL";
-    APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, \
+    APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, pin_tries = ?6, \
                code_mac = CASE WHEN ask = 'pairing' THEN code_mac ELSE NULL END \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
                AND EXISTS (SELECT 1 FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL /* FOR SHARE */)";
@@ -61,6 +61,11 @@ statements! {
               WHERE id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
               AND (account_id IS NULL OR EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */)) \
               AND (client_id IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */))";
+    TRY_PIN = "UPDATE device_grant SET pin_tries = pin_tries + 1 \
+               WHERE id = ?1 AND pin_tries < ?2 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
+    PIN_NOT_TRIED = "UPDATE device_grant SET pin_tries = pin_tries - 1 WHERE id = ?1 AND pin_tries > 0 AND redeemed_at IS NULL";
+    PIN_FAILED = "UPDATE device_grant SET denied_at = ?2 \
+                  WHERE id = ?1 AND pin_tries >= ?3 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     REVOKE_OF_ACCOUNT = "UPDATE device_grant SET denied_at = ?2 \
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \
@@ -138,13 +143,15 @@ fn read(mut row: Row) -> Result<Grant> {
     let denied_at: Option<Timestamp> = row.take()?;
     let redeemed_at: Option<Timestamp> = row.take()?;
     let device: Option<DeviceId> = row.take()?;
+    let pin_tries: Option<i64> = row.take()?;
+    let pin_tries = pin_tries.map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
 
     let approval = match (approved_at, by, sign_in_at, amr) {
         (Some(_), None, _, _) if kind != PAIRING => {
             return Err(StoreError::Corrupt(format!("grant {id:?}: approved by nobody")));
         }
         (Some(at), by, Some(sign_in_at), Some(amr)) => {
-            Some(Approval { by, at, sign_in: SignIn { at: sign_in_at, amr: amr_list(&amr) } })
+            Some(Approval { by, at, sign_in: SignIn { at: sign_in_at, amr: amr_list(&amr) }, pin_tries })
         }
         (None, _, _, _) => None,
         (Some(_), _, _, _) => {
@@ -286,6 +293,7 @@ pub fn approve(id: GrantId, approval: &Approval) -> Stmt {
         approval.by.into(),
         approval.sign_in.at.into(),
         amr_text(&approval.sign_in.amr).into(),
+        approval.pin_tries.map(i64::from).into(),
     ];
     Stmt::one(APPROVE, args)
 }
@@ -303,6 +311,21 @@ pub fn undo(id: GrantId, by: AccountId, now: Timestamp) -> Stmt {
 /// Conflicts unless the grant is approved and unspent, and its person and client still allowed.
 pub fn redeem(id: GrantId, device: DeviceId, now: Timestamp) -> Stmt {
     Stmt::one(REDEEM, vec![id.into(), now.into(), device.into()])
+}
+
+/// Takes one of the tries for a PIN; a conflict if none is left.
+pub fn try_pin(id: GrantId) -> Stmt {
+    Stmt::one(TRY_PIN, vec![id.into(), i64::from(PIN_TRIES).into()])
+}
+
+/// Gives a try back that was no wrong one.
+pub fn pin_not_tried(id: GrantId) -> Stmt {
+    Stmt::any(PIN_NOT_TRIED, vec![id.into()])
+}
+
+/// Denies a grant for good whose tries are used up; a conflict unless they are.
+pub fn pin_failed(id: GrantId, now: Timestamp) -> Stmt {
+    Stmt::one(PIN_FAILED, vec![id.into(), now.into(), i64::from(PIN_TRIES).into()])
 }
 
 /// Denies for good what this person approved and no device collected.

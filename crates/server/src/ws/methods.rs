@@ -1,5 +1,6 @@
 //! The methods, one table.
 
+use countersign_core::code::Pin;
 use countersign_core::grant::{Ask, Grant};
 use countersign_core::id::NodeId;
 use countersign_core::node::{Node, NodeFacts, READ};
@@ -13,6 +14,7 @@ use super::{Ended, Socket};
 use crate::app::{App, rfc3339};
 use crate::flow::nodes::{self, Listed, Named};
 use crate::flow::pairing::{self, Approver, Authority, Confirmed, Confirming, Decided, Requesting};
+use crate::http::with;
 use crate::telemetry::PairingRefusal;
 
 pub const NAMES: [&str; 10] = [
@@ -123,7 +125,7 @@ async fn request(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
         Requesting::Elsewhere => {
             refused(PairingRefusal::Elsewhere, "This device is being paired from another address")
         }
-        Requesting::Denied => Err(RpcError::Pairing("Devices may not ask from this network", None)),
+        Requesting::Denied => refused(PairingRefusal::Policy, "Devices may not ask from this network"),
         Requesting::TooMany(wait) => Err(RpcError::RateLimited(wait)),
         Requesting::Exhausted => {
             refused(PairingRefusal::Exhausted, "No pairing code is free; try again later")
@@ -134,15 +136,17 @@ async fn request(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
 async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome {
     let code = params.text("pairing_code")?;
     let node = params.device_id()?;
+    let pin = params.optional("initiation_pin")?.map(str::parse::<Pin>).transpose();
+    let pin = pin.map_err(|bad| RpcError::Invalid(format!("Invalid parameters: {bad}")))?;
     let app = &socket.app;
     let itself = app.config.pairing.by_itself.then(|| Approver::nobody(Authority::Itself, None, now));
     let approver = socket.peer.approver(app, now).or(itself);
     let (from, address) = (&socket.from, socket.address);
-    let confirming =
-        Confirming { typed: code, node, approver: approver.as_ref(), from, address, socket: socket.id };
+    let (approver, pin) = (approver.as_ref(), pin.as_ref());
+    let confirming = Confirming { typed: code, node, pin, approver, from, address, socket: socket.id };
     let ask = || pairing::confirm(app, &confirming, now);
     let mut confirmed = ask().await?;
-    if let Confirmed::Waiting { grant, .. } = confirmed
+    if let Confirmed::Waiting { grant, pin: false, .. } = confirmed
         && !app.hub.waits_for(socket.id, grant)
     {
         // It came back on another socket: from now on it hears here, and what was decided until now it
@@ -166,10 +170,11 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
             refused(PairingRefusal::WrongDevice, "Device ID does not match pairing request", None)
         }
         Confirmed::Foreign => refused(PairingRefusal::Foreign, FOREIGN, None),
-        Confirmed::Elsewhere => refused(PairingRefusal::Foreign, ELSEWHERE, None),
+        Confirmed::Elsewhere => refused(PairingRefusal::Policy, ELSEWHERE, None),
         Confirmed::TooMany(wait) => Err(RpcError::RateLimited(wait)),
-        Confirmed::Waiting { interval, .. } => {
+        Confirmed::Waiting { interval, pin, .. } => {
             let data = json!({ "status": "pending", "interval": ceil_secs(interval) });
+            let data = with(data, "pin_required", pin.then_some(Value::Bool(true)));
             Err(RpcError::Pairing("Pairing is awaiting approval", Some(data)))
         }
         Confirmed::Rejected => {
@@ -195,13 +200,16 @@ async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) 
     let Some(grant) = pairing::find(app, code, node, now).await? else { return Err(unknown) };
     let Ask::Pairing(ask) = &grant.ask else { return Err(unknown) };
     let decided = if yes {
-        pairing::approve(app, &grant, &approver, &socket.from, now).await?
+        pairing::approve(app, &grant, &approver, false, &socket.from, now).await?
     } else {
         pairing::reject(app, &grant, &approver, &socket.from, now).await?
     };
     let word = if yes { "approved" } else { "rejected" };
     match decided {
-        Decided::Done => Ok(json!({ word: true, "device_id": ask.facts.node.to_string() })),
+        Decided::Done { pin } => {
+            let done = json!({ word: true, "device_id": ask.facts.node.to_string() });
+            Ok(with(done, "initiation_pin", pin.map(|pin| json!(pin.reveal()))))
+        }
         Decided::Foreign => Err(RpcError::Pairing(FOREIGN, None)),
         Decided::Elsewhere => Err(RpcError::Pairing(ELSEWHERE, None)),
         Decided::TooLate => Err(unknown),

@@ -104,7 +104,7 @@ async fn an_edit_that_began_before_a_rotation_does_not_bring_the_old_secret_back
     let id = "api".parse().unwrap();
     let stale = clients::find(app, &id).await.unwrap().unwrap();
     let (_, new) = clients::rotate_secret(app, &id, server.now()).await.unwrap().unwrap();
-    let edit = countersign_server::store::clients::update(&stale);
+    let edit = countersign_server::store::clients::update(&stale).unwrap();
     assert!(app.store.commit(vec![edit]).await.unwrap().is_done());
     basic(&server, "api", &old, &[]).await.refused(401, "invalid_client");
     basic(&server, "api", new.reveal(), &[]).await.ok();

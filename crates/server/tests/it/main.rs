@@ -16,6 +16,8 @@ mod factors;
 mod limits;
 mod ops;
 mod pages;
+mod pin;
+mod places;
 mod policy;
 mod polling;
 mod redemption;

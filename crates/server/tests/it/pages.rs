@@ -320,8 +320,9 @@ async fn an_approval_counts_only_while_its_session_lasts() {
     let decision = decide::Decision::Approve;
     let from = Origin::default();
     let caller = Caller { account, proof: Proof::Session(session) };
-    let decided = decide::decide(app, &caller, grant, decision, &from, server.now()).await.unwrap();
-    assert_eq!(decided, decide::Decided::TooLate);
+    let found = decide::Found { grant: Box::new(grant), client: None, replaces: None };
+    let decided = decide::decide(app, &caller, found, decision, &from, server.now()).await.unwrap();
+    assert!(matches!(decided, decide::Decided::TooLate), "{decided:?}");
     server.poll(&device).await.refused(400, "authorization_pending");
 }
 

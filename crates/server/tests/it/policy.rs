@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::socket;
 use crate::support::{Browser, Device, Server, text};
 
-const PROXY: (&str, &str) = ("server.trusted_proxies", "list:127.0.0.1");
+pub const PROXY: (&str, &str) = ("server.trusted_proxies", "list:127.0.0.1");
 
 /// A device on the network of somebody else, as the proxy says.
-async fn elsewhere(server: &Server) -> Device {
+pub async fn elsewhere(server: &Server) -> Device {
     let request = server.http.post(server.url("/oauth2/v1/device_authorization"));
     let request =
         request.form(&[("client_id", "tv"), ("scope", "openid")]).header("x-forwarded-for", "203.0.113.7");

@@ -235,6 +235,22 @@ impl Server {
         self.post("/oauth2/v1/token", &form).await
     }
 
+    pub async fn poll_with(&self, device: &Device, pin: &str) -> Reply {
+        let form = [
+            ("grant_type", DEVICE_CODE),
+            ("client_id", device.client.as_str()),
+            ("device_code", &device.device_code),
+            ("initiation_pin", pin),
+        ];
+        self.post("/oauth2/v1/token", &form).await
+    }
+
+    /// A client with exceptions from the policy, as TOML.
+    pub async fn add_client_with(&self, id: &str, policy: &str) {
+        let policy = Some(toml::from_str(policy).unwrap());
+        self.add_client(id, None, ClientSettings { policy, ..ClientSettings::default() }).await;
+    }
+
     pub async fn refresh(&self, client: &str, token: &str) -> Reply {
         let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
         self.post("/oauth2/v1/token", &form).await
