@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 
@@ -13,12 +14,14 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']
 const SCHEMES = ['light', 'dark'];
 const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 900 }];
 const NARROWEST = 320;
+const ICON = fileURLToPath(new URL('../../crates/server/assets/icon.svg', import.meta.url));
 const LONG_SCOPE = `https://example.org/${'measurements/'.repeat(5)}read`;
 
 let server, browser, television;
 
 before(async () => {
-  server = await startServer(BEHIND_PROXY);
+  const corp = { id: 'corp', issuer: 'https://sso.corp.example', client_id: 'countersign', label: 'Corp', icon_file: ICON };
+  server = await startServer(BEHIND_PROXY, `upstream=${JSON.stringify([corp])}`);
   browser = await launchBrowser();
   for (const name of ['ada', 'grace', 'mary', 'rosa', 'emmy', 'nora', 'hedy', 'lise']) server.addUser(name);
   server.addUser('annamaria-von-hohenzollern-sigmaringen-at-some-long-host.example');

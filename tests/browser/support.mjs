@@ -261,7 +261,8 @@ export function launchBrowser() {
 }
 
 /** A page whose requests and complaints are kept; `close` holds them against the rules. */
-export async function watchedPage(browser, server, options = {}) {
+export async function watchedPage(browser, server, { elsewhere = [], ...options } = {}) {
+  const own = [server.url, ...elsewhere];
   const context = await browser.newContext({ baseURL: server.url, ...options });
   const page = await context.newPage();
   const requests = [];
@@ -270,7 +271,7 @@ export async function watchedPage(browser, server, options = {}) {
   page.on('request', (request) => {
     requests.push({ method: request.method(), path: new URL(request.url()).pathname });
     if (request.isNavigationRequest()) documents.add(request.url());
-    if (new URL(request.url()).origin !== server.url) problems.push(`request to ${request.url()}`);
+    if (!own.includes(new URL(request.url()).origin)) problems.push(`request to ${request.url()}`);
   });
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
   page.on('pageerror', (error) => problems.push(`script: ${error.message}`));

@@ -18,6 +18,7 @@ use crate::remembered::{Clients, Pending};
 use crate::signing::{Signer, SigningError};
 use crate::store::{Opening, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::upstream::Upstreams;
 use crate::vault::{Vault, VaultError};
 use crate::world::{Clock, Entropy, NoEntropy};
 
@@ -35,6 +36,7 @@ pub struct App {
     pub pending: Arc<Pending>,
     pub clients: Arc<Clients>,
     pub issuers: Issuers,
+    pub upstreams: Upstreams,
     pub codes_per_address: PerMinute,
     pub codes_per_client: PerMinute,
     pub pairing_codes_per_address: PerMinute,
@@ -42,6 +44,7 @@ pub struct App {
     pub imported_tokens_per_address: PerMinute,
     pub passkeys_per_address: PerMinute,
     pub passkeys: Verifier,
+    pub upstream_sign_ins_per_address: PerMinute,
     pub hub: Arc<Hub>,
     pub places: Places,
 }
@@ -134,6 +137,7 @@ impl App {
         Ok(Self {
             signer,
             issuers,
+            upstreams: Upstreams::new(&config.upstreams).map_err(Fault::Http)?,
             hasher: Hasher::new(config.password_workers),
             metrics: Metrics::default(),
             pending,
@@ -142,6 +146,10 @@ impl App {
             pairing_codes_per_address: PerMinute::new(config.limits.pairing_codes_per_address, clock.clone()),
             passkeys_per_address: PerMinute::new(config.limits.passkeys_per_address, clock.clone()),
             passkeys: Verifier::new(&public_url),
+            upstream_sign_ins_per_address: PerMinute::new(
+                config.limits.upstream_sign_ins_per_address,
+                clock.clone(),
+            ),
             upgrades_per_address: PerMinute::new(config.limits.upgrades_per_address, clock.clone()),
             imported_tokens_per_address: PerMinute::new(
                 config.limits.imported_tokens_per_address,

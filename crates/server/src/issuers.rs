@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_core::account::SignIn;
+use countersign_core::account::{SignIn, Username};
 use countersign_core::text::{is_hidden, label};
 use countersign_core::time::Timestamp;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
@@ -29,6 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const BYTES: usize = 256 * 1024;
 /// Clocks differ.
 const LEEWAY: Duration = Duration::from_secs(30);
+const LAST_OF_SECOND: Duration = Duration::from_micros(999_999);
 /// Signatures that only the issuer can make.
 const ASYMMETRIC: [Algorithm; 9] = [
     Algorithm::ES256,
@@ -51,6 +52,8 @@ pub struct Issuers(Vec<Issuer>);
 pub struct Vouched {
     pub issuer: String,
     pub subject: String,
+    /// What to call them here, if nobody is called so.
+    pub username: Option<Username>,
     /// Unless the issuer says that it was not verified.
     pub email: Option<String>,
     pub name: Option<String>,
@@ -79,6 +82,8 @@ pub struct Issuer {
 #[derive(Clone, Debug, Default)]
 struct Keys {
     set: Option<Arc<JwkSet>>,
+    /// Unless the configuration says where the keys are.
+    discovery: Option<Arc<Discovery>>,
     read_at: Timestamp,
     tried_at: Option<Timestamp>,
 }
@@ -90,19 +95,8 @@ impl Issuers {
         if trusted.is_empty() {
             return Ok(Self::default());
         }
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| error.to_string())?;
-        let issuer = |config: &TrustedIssuer| Issuer {
-            config: config.clone(),
-            http: http.clone(),
-            keys: RwLock::default(),
-            reading: tokio::sync::Mutex::default(),
-        };
-        Ok(Self(trusted.iter().map(issuer).collect()))
+        let http = http_client()?;
+        Ok(Self(trusted.iter().map(|config| Issuer::new(config.clone(), http.clone())).collect()))
     }
 
     /// The issuer that a token names, if it is a trusted one. Nothing is verified by that.
@@ -120,8 +114,65 @@ impl Issuers {
     }
 }
 
+/// What asks issuers: it follows nobody elsewhere, and has little patience.
+///
+/// # Errors
+/// What the HTTP client says if it cannot be made.
+pub fn http_client() -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// What an issuer says of itself (OpenID Connect Discovery §3).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+    pub authorization_endpoint: Option<String>,
+    pub token_endpoint: Option<String>,
+    pub userinfo_endpoint: Option<String>,
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// What a token that verified says.
+pub type Said = Map<String, Value>;
+
 impl Issuer {
+    pub fn new(config: TrustedIssuer, http: reqwest::Client) -> Self {
+        Self { config, http, keys: RwLock::default(), reading: tokio::sync::Mutex::default() }
+    }
+
+    pub const fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Vouched, Unverified> {
+        let claims = self.claims(token, now).await?;
+        self.vouched(&claims, now)
+    }
+
+    /// Where it is asked for what.
+    pub async fn discovery(&self, now: Timestamp) -> Result<Arc<Discovery>, Unverified> {
+        let known = self.known();
+        let fresh = now.since(known.read_at) < FRESH;
+        if let Some(discovery) = known.discovery.filter(|_| fresh) {
+            return Ok(discovery);
+        }
+        let read = self.read_anew(now).await;
+        let usable = now.since(read.read_at) < STALE;
+        let unreachable =
+            || Unverified::Unreachable(format!("{}: no discovery document", self.config.issuer));
+        read.discovery.filter(|_| usable).ok_or_else(unreachable)
+    }
+
+    /// What a token says that this issuer signed for us, and that is good now.
+    pub async fn claims(&self, token: &str, now: Timestamp) -> Result<Said, Unverified> {
         let bad = |why: &str| Unverified::Bad(why.to_owned());
         let header = jsonwebtoken::decode_header(token).map_err(|error| bad(&error.to_string()))?;
         // What must be understood and is not (RFC 7515 §4.1.11), and what is signed for another purpose.
@@ -141,10 +192,7 @@ impl Issuer {
         let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
             .map_err(|error| bad(&error.to_string()))?
             .claims;
-        let seconds = |name: &str| match claims.get(name) {
-            Some(value) => number(value).map(Some).ok_or_else(|| bad("a time in it is not a number")),
-            None => Ok(None),
-        };
+        let seconds = |name: &str| seconds(&claims, name);
         let expires_at = seconds("exp")?.ok_or_else(|| bad("it never expires"))?;
         if now >= expires_at + LEEWAY {
             return Err(bad("it has expired"));
@@ -152,11 +200,18 @@ impl Issuer {
         if seconds("nbf")?.is_some_and(|from| now + LEEWAY < from) {
             return Err(bad("it is not valid yet"));
         }
-        let said_at = seconds("iat")?.unwrap_or(now);
-        if said_at > now + LEEWAY {
+        if seconds("iat")?.is_some_and(|at| at > now + LEEWAY) {
             return Err(bad("it was issued in the future"));
         }
-        let at = seconds("auth_time")?.unwrap_or(said_at).min(now);
+        Ok(claims)
+    }
+
+    /// Whom such a token vouches for.
+    pub fn vouched(&self, claims: &Said, now: Timestamp) -> Result<Vouched, Unverified> {
+        let bad = |why: &str| Unverified::Bad(why.to_owned());
+        let said_at = seconds(claims, "iat")?.unwrap_or(now);
+        // Somewhen in that second: its end, or a sign-in would seem older than what it was asked for.
+        let at = seconds(claims, "auth_time")?.unwrap_or(said_at) + LAST_OF_SECOND;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let subject = text(&self.config.subject_claim)
             .filter(|subject| {
@@ -177,10 +232,11 @@ impl Issuer {
         Ok(Vouched {
             issuer: self.config.issuer.clone(),
             subject: subject.to_owned(),
+            username: None,
             email: text("email").filter(address).filter(|_| verified).map(str::to_owned),
             name: text("name").and_then(label),
             sign_in: SignIn {
-                at,
+                at: at.min(now),
                 amr: amr.filter_map(Value::as_str).filter(word).map(str::to_owned).collect(),
             },
             said_at,
@@ -229,25 +285,21 @@ impl Issuer {
         }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.tried_at = Some(now);
-        if let Ok(set) = read {
+        if let Ok((set, discovery)) = read {
             keys.set = Some(Arc::new(set));
+            keys.discovery = discovery.map(Arc::new);
             keys.read_at = now;
         }
         keys.clone()
     }
 
-    async fn read(&self) -> Result<JwkSet, String> {
-        #[derive(Deserialize)]
-        struct Discovery {
-            issuer: String,
-            jwks_uri: String,
-        }
+    async fn read(&self) -> Result<(JwkSet, Option<Discovery>), String> {
         #[derive(Deserialize)]
         struct Published {
             keys: Vec<Value>,
         }
-        let url = match &self.config.jwks_url {
-            Some(url) => url.clone(),
+        let (url, discovery) = match &self.config.jwks_url {
+            Some(url) => (url.clone(), None),
             None => {
                 let base = self.config.issuer.trim_end_matches('/');
                 let url = format!("{base}/.well-known/openid-configuration");
@@ -258,30 +310,36 @@ impl Issuer {
                 if !TrustedIssuer::is_safe(&discovery.jwks_uri) {
                     return Err(format!("{} would be read over plain http", discovery.jwks_uri));
                 }
-                discovery.jwks_uri
+                (discovery.jwks_uri.clone(), Some(discovery))
             }
         };
         let published: Published = self.get(&url).await?;
         // A key of a kind that nobody here knows does not spoil the others.
         let keys = published.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
-        Ok(JwkSet { keys })
+        Ok((JwkSet { keys }, discovery))
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
         let failed = |error: reqwest::Error| format!("{url}: {error}");
-        let mut response = self.http.get(url).send().await.map_err(failed)?;
+        let response = self.http.get(url).send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(format!("{url} answered {}", response.status()));
         }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > BYTES {
-                return Err(format!("{url} answered more than {BYTES} bytes"));
-            }
-        }
-        serde_json::from_slice(&bytes).map_err(|error| format!("{url}: {error}"))
+        json(url, response).await
     }
+}
+
+/// A body of JSON that is not too long.
+pub async fn json<T: DeserializeOwned>(url: &str, mut response: reqwest::Response) -> Result<T, String> {
+    let failed = |error: reqwest::Error| format!("{url}: {}", error.without_url());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > BYTES {
+            return Err(format!("{url} answered more than {BYTES} bytes"));
+        }
+    }
+    serde_json::from_slice(&bytes).map_err(|error| format!("{url}: {error}"))
 }
 
 /// Types of JWT that say something else than who somebody is, such as `logout+jwt` (RFC 8725 §3.11).
@@ -325,6 +383,11 @@ fn is_kind(key: &AlgorithmParameters, alg: Algorithm) -> bool {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => false,
         _ => matches!(key, AlgorithmParameters::RSA(_)),
     }
+}
+
+fn seconds(claims: &Said, name: &str) -> Result<Option<Timestamp>, Unverified> {
+    let bad = || Unverified::Bad("a time in it is not a number".to_owned());
+    claims.get(name).map(|value| number(value).ok_or_else(bad)).transpose()
 }
 
 fn number(value: &Value) -> Option<Timestamp> {

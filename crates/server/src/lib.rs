@@ -28,6 +28,7 @@ pub mod signing;
 pub mod store;
 pub mod sweep;
 mod telemetry;
+mod upstream;
 mod vault;
 pub mod world;
 mod ws;

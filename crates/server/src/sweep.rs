@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Answer, App};
 use crate::store::feed::Event;
 use crate::store::{
-    Committed, Stmt, accounts, api_keys, attempts, audit, families, grants, keys, nodes, passkeys,
+    Committed, Stmt, accounts, api_keys, attempts, audit, challenges, families, grants, keys, nodes,
 };
 use crate::telemetry::GrantEvent;
 
@@ -80,7 +80,7 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         grants,
         accounts::sweep_sessions(now, batch),
         attempts::sweep(now, batch),
-        passkeys::sweep(now, batch),
+        challenges::sweep(now, batch),
         audit::sweep(now - retention.audit, batch),
         refresh,
         access,

@@ -195,6 +195,11 @@ impl Vault {
         self.forms.mac(&[b"ticket", cookie.as_bytes(), grant.as_bytes()])
     }
 
+    /// Shows that a link came from one of our pages in this browser.
+    pub fn link(&self, cookie: &str, upstream: &str) -> Digest {
+        self.forms.mac(&[b"link", cookie.as_bytes(), upstream.as_bytes()])
+    }
+
     /// The name of a tally, which must not tell whose it is.
     pub fn bucket(&self, kind: &str, subject: &str) -> Digest {
         self.buckets.mac(&[kind.as_bytes(), subject.as_bytes()])

@@ -8,6 +8,7 @@ mod cli;
 mod pairing;
 mod public_url;
 mod sources;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub use pairing::{GatewayToken, Pairing};
 pub use public_url::PublicUrl;
 use sources::Reader;
 pub use sources::{Problem, Problems, Sources, Value};
+pub use upstream::{ClaimRule, Icon, Upstream};
 
 /// One key: its name, its default as it would stand in a file, and what it means.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +108,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("tokens.refresh_idle_ttl", "14d", "lifetime of one refresh token that nobody uses"),
     setting("tokens.reuse_grace", "10s", "how long a spent refresh token still gets a successor, for lost answers"),
     setting("tokens.signing_alg", "ES256", "signature of access tokens: ES256, RS256 or EdDSA"),
+    secret_list("upstream", "identity providers (OpenID Connect) that people sign in with: tables { id, issuer, client_id, client_secret or client_secret_file, label, icon_file, scopes, claims = { username, email, name }, allowed_domains, rules = [{ claim, any_of }], required_acr, required_amr, multi_factor_acr }; see identity-providers.md"),
+    setting("login.passwords", "true", "whether people may sign in with a password; without, with one of [[upstream]] or a passkey"),
     setting("login.session_ttl", "12h", "how long a browser stays signed in"),
     setting("login.fresh_for", "10m", "how long after a sign-in people may change what they sign in with"),
     setting("login.second_factor", "optional", "from whom a second factor is demanded before they approve or make anything: optional, administrators or everybody"),
@@ -131,6 +135,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.sockets_per_address", "64", "open sockets of one address"),
     setting("rate_limit.upgrades_per_address", "600", "sockets that one address opens a minute"),
     setting("rate_limit.passkeys_per_address", "60", "sign-ins with a passkey that one address begins a minute"),
+    setting("rate_limit.upstream_sign_ins_per_address", "60", "sign-ins with an identity provider that one address begins a minute"),
     setting("rate_limit.imported_tokens_per_address", "60", "argon2id checks of imported device tokens a minute for one address"),
     setting("rate_limit.wrong_passwords_per_account", "10", "wrong passwords in 15 minutes for one user name, then a growing wait"),
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
@@ -162,6 +167,8 @@ pub struct Config {
     pub pairing: Pairing,
     pub lifetimes: Lifetimes,
     pub signing_alg: SigningAlg,
+    pub upstreams: Vec<Upstream>,
+    pub passwords: bool,
     pub session_ttl: Duration,
     pub fresh_for: Duration,
     pub second_factor: SecondFactor,
@@ -201,6 +208,7 @@ pub struct Limits {
     pub upgrades_per_address: u32,
     pub imported_tokens_per_address: u32,
     pub passkeys_per_address: u32,
+    pub upstream_sign_ins_per_address: u32,
     pub wrong_reverse_codes_per_address: Rule,
     pub wrong_reverse_codes: Rule,
     pub wrong_passwords_per_account: Rule,
@@ -269,6 +277,12 @@ impl Config {
         };
         let cli = Cli::read(&mut read);
         let pairing = Pairing::read(&mut read);
+        let upstreams = upstream::read(&mut read);
+        let passwords = read.parse("login.passwords", "true or false").unwrap_or(true);
+        if !passwords && upstreams.is_empty() {
+            let why = "without passwords nobody could sign in for the first time: name an identity provider in [[upstream]]";
+            read.problem("login.passwords", why);
+        }
         let approval = approval::policy(&mut read);
         let geoip = approval::geoip(&mut read);
         let lifetimes = Lifetimes {
@@ -299,6 +313,8 @@ impl Config {
             pairing,
             lifetimes,
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
+            upstreams,
+            passwords,
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
             fresh_for: read.seconds("login.fresh_for", 10..=86_400),
             second_factor: read.named("login.second_factor", SecondFactor::from_name, SecondFactor::NAMES),
@@ -371,6 +387,7 @@ impl Limits {
             sockets_per_address: read.count("rate_limit.sockets_per_address"),
             upgrades_per_address: read.count("rate_limit.upgrades_per_address"),
             passkeys_per_address: read.count("rate_limit.passkeys_per_address"),
+            upstream_sign_ins_per_address: read.count("rate_limit.upstream_sign_ins_per_address"),
             imported_tokens_per_address: read.count("rate_limit.imported_tokens_per_address"),
             wrong_reverse_codes_per_address: Rule {
                 grows: false,

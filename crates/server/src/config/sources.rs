@@ -107,12 +107,12 @@ impl Sources {
         }
     }
 
-    /// Adds the variables `COUNTERSIGN_<SECTION>__<KEY>` and `COUNTERSIGN_DATA_DIR`. Others that
+    /// Adds the variables `COUNTERSIGN_<SECTION>__<KEY>`, `COUNTERSIGN_DATA_DIR` and `COUNTERSIGN_UPSTREAM`. Others that
     /// begin alike are not ours to judge: orchestrators invent such names.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("COUNTERSIGN_") else { continue };
-            if !rest.contains("__") && rest != "DATA_DIR" {
+            if !rest.contains("__") && !matches!(rest, "DATA_DIR" | "UPSTREAM") {
                 continue;
             }
             let key = rest.replace("__", ".").to_lowercase();

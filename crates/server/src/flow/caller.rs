@@ -136,7 +136,7 @@ pub async fn by_bearer(
     if let Some(issuer) = app.issuers.of(text) {
         return match issuer.verify(text, now).await {
             Ok(vouched) => {
-                let account = known(app, &vouched, now).await?.filter(Account::is_enabled);
+                let account = vouched_for(app, &vouched, now).await?.filter(Account::is_enabled);
                 let Vouched { issuer, subject, sign_in, .. } = vouched;
                 let caller = account
                     .map(|account| Caller { account, proof: Proof::Vouched { issuer, subject, sign_in } });
@@ -162,7 +162,7 @@ pub async fn by_bearer(
 
 /// The account of somebody whom an issuer vouches for: made on first sight, and kept up to date. Nothing
 /// but issuer and subject leads to an account, least of all an e-mail address.
-async fn known(app: &App, vouched: &Vouched, now: Timestamp) -> Answer<Option<Account>> {
+pub async fn vouched_for(app: &App, vouched: &Vouched, now: Timestamp) -> Answer<Option<Account>> {
     for attempt in 0..4 {
         let Some((account, said_at)) =
             accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?
@@ -210,11 +210,14 @@ async fn make(app: &App, vouched: &Vouched, unlikely: bool, now: Timestamp) -> A
     Ok(())
 }
 
-/// `subject@host`, which no name that an administrator chooses is likely to be; or with the subject's
+/// What they are called elsewhere, where the configuration says so, else `subject@host`, which no name that an administrator chooses is likely to be; or with the subject's
 /// digest, where that is taken or does not fit.
 fn local_name(vouched: &Vouched, unlikely: bool) -> Username {
     let host = url::Url::parse(&vouched.issuer).ok();
     let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("elsewhere");
+    if let Some(name) = vouched.username.clone().filter(|_| !unlikely) {
+        return name;
+    }
     let readable = format!("{}@{host}", vouched.subject).parse::<Username>().ok();
     readable.filter(|_| !unlikely).unwrap_or_else(|| {
         let digest = Digest::of(&format!("{} {}", vouched.issuer, vouched.subject));

@@ -24,3 +24,4 @@ pub mod policy;
 pub mod reverse;
 pub mod setup;
 pub mod tokens;
+pub mod upstream;

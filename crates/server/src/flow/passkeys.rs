@@ -25,7 +25,7 @@ use crate::app::{Answer, App, Fault, uncancelled};
 use crate::config::PublicUrl;
 use crate::flow::factors::{self, Completed};
 use crate::store::passkeys::StoredPasskey;
-use crate::store::{Committed, Stmt, accounts, audit, passkeys};
+use crate::store::{Committed, Stmt, accounts, audit, challenges, passkeys};
 
 /// How long a browser has to answer.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -81,7 +81,7 @@ fn stored<T: DeserializeOwned>(text: &str) -> Answer<T> {
 
 async fn remember(app: &App, browser: &Digest, kind: &str, state: &str, now: Timestamp) -> Answer<()> {
     let _asked: Committed =
-        app.store.commit(vec![passkeys::ask(browser, kind, state, now + PATIENCE)]).await?;
+        app.store.commit(vec![challenges::ask(browser, kind, state, now + PATIENCE)]).await?;
     Ok(())
 }
 
@@ -162,7 +162,7 @@ async fn register(
     now: Timestamp,
 ) -> Answer<Registered> {
     let browser = &answered.browser;
-    let asked: Option<String> = passkeys::asked(&app.store, browser, REGISTER, now).await?;
+    let asked: Option<String> = challenges::asked(&app.store, browser, REGISTER, now).await?;
     let (Some(state), Some(webauthn)) = (asked, &app.passkeys.0) else { return Ok(Registered::Refused) };
     if !factors::may_change(app, session, now).await? {
         return Ok(Registered::Refused);
@@ -190,7 +190,7 @@ async fn register(
     let mut batch = vec![
         accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
-        passkeys::answered(browser, REGISTER, &state),
+        challenges::answered(browser, REGISTER, &state),
         passkeys::insert(&kept, passkey.cred_id().as_ref()),
         accounts::strengthen(&session.digest, &cookie.digest(), &sign_in),
         accounts::end_other_sessions(session.account, &cookie.digest()),
@@ -247,11 +247,11 @@ async fn check(app: &App, answered: &Answered, second: bool, now: Timestamp) -> 
     let Some(webauthn) = &app.passkeys.0 else { return Ok(Completed::Over) };
     let half = accounts::half_session(&app.store, browser, now).await?.filter(|_| second);
     let kind = if half.is_some() { SECOND } else { SIGN_IN };
-    let Some(state) = passkeys::asked(&app.store, browser, kind, now).await? else {
+    let Some(state) = challenges::asked(&app.store, browser, kind, now).await? else {
         return Ok(Completed::Over);
     };
     // It is used up, whatever the answer is.
-    if !app.store.commit(vec![passkeys::answered(browser, kind, &state)]).await?.is_done() {
+    if !app.store.commit(vec![challenges::answered(browser, kind, &state)]).await?.is_done() {
         return Ok(Completed::Over);
     }
     let Ok(credential) = serde_json::from_str::<PublicKeyCredential>(&answered.credential) else {

@@ -19,7 +19,7 @@ use super::browser::Browser;
 use super::device::{key_words, place, scope_words};
 use super::factors::{PASSKEY_PATH, TOTP_PATH, new_codes, step_up};
 use super::lang::Lang;
-use super::login::Next;
+use super::login::{Next, Provider};
 use super::{Outcome, Page, PageError, assets, date, get, post, redirect, render};
 use crate::app::App;
 use crate::flow::api_keys::{self, Order};
@@ -27,8 +27,9 @@ use crate::flow::caller::{Caller, Proof};
 use crate::flow::devices::{self, Device, Status};
 use crate::flow::policy::Sufficient;
 use crate::flow::reverse::{self, Making};
-use crate::flow::{factors, nodes, passkeys};
+use crate::flow::{factors, nodes, passkeys, upstream};
 use crate::http::{self, BadForm, Form, PathId};
+use crate::upstream::Upstream;
 
 struct Line {
     id: String,
@@ -90,6 +91,9 @@ struct AccountPage {
     /// Unless there is nothing beside the password.
     recovery: Option<String>,
     passkeys_possible: bool,
+    /// Identity providers that the account is joined to, by id and label, and those that it could be.
+    linked: Vec<(String, String)>,
+    linkable: Vec<Provider>,
     said: Option<&'static str>,
 }
 
@@ -156,7 +160,27 @@ async fn list(
     });
     let passkeys = passkeys.collect();
     let passkeys_possible = app.passkeys.is_possible();
-    let shown = AccountPage { page, live, ended, leaked, totp, passkeys, recovery, passkeys_possible, said };
+    let joined = upstream::linked(app, account.id).await?;
+    let is_joined = |upstream: &Upstream| joined.iter().any(|one| one.config.id == upstream.config.id);
+    let link = |upstream: &Upstream| {
+        let query = format!("next=account&link={}", browser.link(app, &upstream.config.id));
+        Provider::new(upstream, &query)
+    };
+    let linkable = app.upstreams.iter().filter(|upstream| !is_joined(upstream)).map(link).collect();
+    let linked = joined.iter().map(|one| (one.config.id.clone(), one.label())).collect();
+    let shown = AccountPage {
+        page,
+        live,
+        ended,
+        leaked,
+        totp,
+        passkeys,
+        recovery,
+        passkeys_possible,
+        linked,
+        linkable,
+        said,
+    };
     render(status, &shown)
 }
 
@@ -191,6 +215,17 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
                     return redirect(app, &Next::Account.login_path(true));
                 }
                 (StatusCode::OK, "account-passkey-removed")
+            }
+            Some("unlink") => {
+                let id = form.one("upstream_id").unwrap_or_default();
+                let provider = app.upstreams.find(id).ok_or(PageError::Form(BadForm::Broken))?;
+                if upstream::unlink(app, session, provider, &http::origin(parts), now).await? {
+                    (StatusCode::OK, "account-unlinked")
+                } else if factors::may_change(app, session, now).await? {
+                    (StatusCode::CONFLICT, "account-unlink-last")
+                } else {
+                    return redirect(app, &Next::Account.login_path(true));
+                }
             }
             Some("connect") => return connect(app, browser, parts, now).await,
             Some("totp") => return redirect(app, TOTP_PATH),

@@ -62,6 +62,15 @@ impl Browser {
         format!("{grant}.{}", URL_SAFE_NO_PAD.encode(app.vault.ticket(self.cookie(), grant).as_bytes()))
     }
 
+    /// Stands in the link that joins an identity of this provider to the account of this browser.
+    pub fn link(&self, app: &App, upstream: &str) -> String {
+        URL_SAFE_NO_PAD.encode(app.vault.link(self.cookie(), upstream).as_bytes())
+    }
+
+    pub fn is_link(&self, app: &App, upstream: &str, shown: &str) -> bool {
+        cookie::matches(shown, &app.vault.link(self.cookie(), upstream))
+    }
+
     pub fn read_ticket(&self, app: &App, ticket: &str) -> Option<GrantId> {
         let (grant, mac) = ticket.split_once('.')?;
         let grant: GrantId = grant.parse().ok()?;

@@ -20,8 +20,10 @@ use crate::cookie;
 use crate::flow::factors::{self, Completed};
 use crate::flow::login::{self, Credentials, SignedIn};
 use crate::flow::passkeys;
+use crate::flow::upstream::Turned;
 use crate::http::{self, Form};
 use crate::limits;
+use crate::upstream::Upstream;
 
 /// Where to go after signing in: one of our own pages, never an address from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +42,15 @@ pub enum Next {
 
 impl Next {
     pub fn read(form: &Form) -> Self {
-        let code = plausible(form.one("user_code").unwrap_or_default());
-        match form.one("next") {
-            Some("account") => Self::Account,
-            Some("totp") => Self::Totp { code },
-            Some("passkey") => Self::Passkey,
+        Self::named(form.one("next").unwrap_or_default(), form.one("user_code").unwrap_or_default())
+    }
+
+    pub fn named(name: &str, code: &str) -> Self {
+        let code = plausible(code);
+        match name {
+            "account" => Self::Account,
+            "totp" => Self::Totp { code },
+            "passkey" => Self::Passkey,
             _ => Self::Device { code },
         }
     }
@@ -83,7 +89,7 @@ impl Next {
     }
 
     /// The page for a second factor, which leads there.
-    fn second_path(&self) -> String {
+    pub fn second_path(&self) -> String {
         format!("/login/second?{}", self.query())
     }
 
@@ -91,7 +97,7 @@ impl Next {
         format!("/login/passkey?{}", self.query())
     }
 
-    fn query(&self) -> String {
+    pub fn query(&self) -> String {
         match self.code() {
             "" => format!("next={}", self.name()),
             code => format!("next={}&user_code={code}", self.name()),
@@ -112,6 +118,8 @@ struct LoginPage<'a> {
     code: &'a str,
     username: String,
     notice: Notice,
+    passwords: bool,
+    providers: Vec<Provider>,
     /// Where one signs in with a passkey.
     passkey: Option<String>,
 }
@@ -124,6 +132,26 @@ enum Notice {
     Again,
     SignedOut,
     Wrong,
+    /// A provider let nobody in.
+    Turned(Turned),
+}
+
+/// A button that leads to an identity provider.
+pub struct Provider {
+    pub label: String,
+    pub path: String,
+    pub icon: Option<String>,
+}
+
+impl Provider {
+    pub fn new(upstream: &Upstream, query: &str) -> Self {
+        let path = format!("/login/upstream/{}", upstream.config.id);
+        Self {
+            label: upstream.label(),
+            icon: upstream.config.icon.as_ref().map(|_| format!("{path}/icon")),
+            path: format!("{path}?{query}"),
+        }
+    }
 }
 
 pub async fn login(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -147,6 +175,17 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
     form(app, browser, &next, StatusCode::OK, username, notice)
 }
 
+/// The page again, after a provider let nobody in.
+pub fn turned(app: &App, browser: &Browser, next: &Next, turned: Turned) -> Outcome {
+    let status = match turned {
+        Turned::Unreachable => StatusCode::BAD_GATEWAY,
+        Turned::Cancelled | Turned::Wrong | Turned::NotAllowed | Turned::TooWeak | Turned::NotLinked => {
+            StatusCode::UNAUTHORIZED
+        }
+    };
+    form(app, browser, next, status, String::new(), Notice::Turned(turned))
+}
+
 fn form(
     app: &App,
     browser: &Browser,
@@ -157,7 +196,11 @@ fn form(
 ) -> Outcome {
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
     let passkey = app.passkeys.is_possible().then(|| next.passkey_path());
-    render(status, &LoginPage { page, next: name, code, username, notice, passkey })
+    let again = if notice == Notice::Again { "&again=yes" } else { "" };
+    let query = format!("{}{again}", next.query());
+    let providers = app.upstreams.iter().map(|upstream| Provider::new(upstream, &query)).collect();
+    let passwords = app.config.passwords;
+    render(status, &LoginPage { page, next: name, code, username, notice, passwords, providers, passkey })
 }
 
 pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -178,6 +221,7 @@ pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response 
             SignedIn::Wrong => form(app, browser, &next, StatusCode::UNAUTHORIZED, username, Notice::Wrong),
             SignedIn::Limited(wait) => Err(PageError::Limited(wait)),
             SignedIn::Busy => Err(PageError::Busy),
+            SignedIn::Off => form(app, browser, &next, StatusCode::FORBIDDEN, String::new(), Notice::None),
         }
     })
     .await

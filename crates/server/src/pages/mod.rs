@@ -7,6 +7,7 @@ mod device;
 mod factors;
 mod lang;
 mod login;
+mod upstream;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use self::device::{device, enter};
 pub use self::factors::{add_passkey, enrol, passkey as new_passkey, totp};
 use self::lang::Lang;
 pub use self::login::{complete, leave, login, logout, passkey, second, sign_in, use_passkey};
+pub use self::upstream::{back, begin, icon};
 use crate::app::{App, Fault};
 use crate::http::{BadForm, Form, RequestIdOf};
 

@@ -43,6 +43,9 @@ statements! {
                  WHERE identity.issuer = ?1 AND identity.subject = ?2");
     IDENTIFY = "INSERT INTO identity (issuer, subject, account_id, said_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     HEARD = "UPDATE identity SET said_at = ?4 WHERE issuer = ?1 AND subject = ?2 AND said_at = ?3";
+    ISSUERS_OF = "SELECT issuer FROM identity WHERE account_id = ?1 ORDER BY issuer";
+    HAS_PASSWORD = "SELECT COUNT(*) FROM account WHERE id = ?1 AND password IS NOT NULL";
+    FORGET_IDENTITY = "DELETE FROM identity WHERE account_id = ?1 AND issuer = ?2";
     FORGET_IDENTITIES = "DELETE FROM identity WHERE account_id = ?1";
     SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
               FROM browser_session JOIN account ON account.id = browser_session.account_id \
@@ -56,6 +59,10 @@ statements! {
                      AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?2) /* FOR SHARE */";
     START_VERIFIED = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at) \
                       SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7 FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL /* FOR SHARE */";
+    START_VOUCHED = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at, awaits) \
+                     SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?9, ?7, CAST(?8 AS TEXT) FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL \
+                     AND (CAST(?10 AS BIGINT) = 1 OR (NOT EXISTS (SELECT 1 FROM totp WHERE totp.account_id = ?2 AND totp.confirmed_at IS NOT NULL) \
+                     AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?2))) /* FOR SHARE */";
     START_HALF = "INSERT INTO browser_session (digest, account_id, sign_in_at, amr, address, user_agent, created_at, expires_at, awaits) \
                   SELECT ?1, account.id, ?3, ?4, ?5, ?6, ?3, ?7, 'second' FROM account WHERE account.id = ?2 AND account.disabled_at IS NULL AND account.password = ?8 /* FOR SHARE */";
     COMPLETE_SESSION = "UPDATE browser_session SET digest = ?2, sign_in_at = ?3, amr = ?4, expires_at = ?5, awaits = NULL \
@@ -156,6 +163,22 @@ pub fn update_claims(id: AccountId, email: Option<&str>, full_name: Option<&str>
     Stmt::one(UPDATE_CLAIMS, vec![id.into(), email.into(), full_name.into()])
 }
 
+/// The issuers that vouch for this person.
+pub async fn issuers_of(store: &Store, account: AccountId) -> Result<Vec<String>> {
+    store.rows(ISSUERS_OF, &[account.into()]).await?.into_iter().map(|mut row| row.take()).collect()
+}
+
+pub async fn has_password(store: &Store, account: AccountId) -> Result<bool> {
+    let count: Option<i64> =
+        store.row(HAS_PASSWORD, &[account.into()]).await?.map(|mut row| row.take()).transpose()?;
+    Ok(count == Some(1))
+}
+
+/// A conflict unless this issuer vouches for them, as one person.
+pub fn forget_identity(account: AccountId, issuer: &str) -> Stmt {
+    Stmt::one(FORGET_IDENTITY, vec![account.into(), issuer.into()])
+}
+
 pub fn forget_identities(account: AccountId) -> Stmt {
     Stmt::any(FORGET_IDENTITIES, vec![account.into()])
 }
@@ -237,6 +260,28 @@ pub fn start_verified(session: &Session, from: &Origin) -> Stmt {
             (&from.address).into(),
             from.user_agent.as_deref().into(),
             session.expires_at.into(),
+        ],
+    )
+}
+
+/// Starts the session of somebody whom an issuer vouches for, `half` if a factor of ours is wanted too.
+/// Conflicts if the account was disabled or removed meanwhile, or a whole session would do without a
+/// factor that there is.
+pub fn start_vouched(session: &Session, half: bool, from: &Origin, now: Timestamp) -> Stmt {
+    let enough = half || session.sign_in.is_multi_factor();
+    Stmt::one(
+        START_VOUCHED,
+        vec![
+            session.digest.into(),
+            session.account.into(),
+            session.sign_in.at.into(),
+            amr_text(&session.sign_in.amr).into(),
+            (&from.address).into(),
+            from.user_agent.as_deref().into(),
+            session.expires_at.into(),
+            half.then_some("second").into(),
+            now.into(),
+            i64::from(enough).into(),
         ],
     )
 }

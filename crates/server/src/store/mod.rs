@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod backup;
+pub mod challenges;
 pub mod clients;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -281,6 +282,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         api_keys::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
+        challenges::STATEMENTS,
         clients::STATEMENTS,
         doctor::STATEMENTS,
         factors::STATEMENTS,

@@ -1,7 +1,6 @@
-//! Passkeys, and what browsers were asked to sign.
+//! Passkeys.
 
 use countersign_core::id::{AccountId, PasskeyId};
-use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
 use super::{Result, Row, Stmt, Store, Value, statements};
@@ -21,12 +20,6 @@ statements! {
     RENAME_OWN = "UPDATE passkey SET name = ?3 WHERE id = ?1 AND account_id = ?2";
     REMOVE_OWN = "DELETE FROM passkey WHERE id = ?1 AND account_id = ?2";
     REMOVE_OF_ACCOUNT = "DELETE FROM passkey WHERE account_id = ?1";
-    ASK = "INSERT INTO passkey_challenge (browser, kind, state, expires_at) VALUES (?1, ?2, ?3, ?4) \
-           ON CONFLICT (browser, kind) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at";
-    ASKED = "SELECT state FROM passkey_challenge WHERE browser = ?1 AND kind = ?2 AND expires_at > ?3";
-    ANSWERED = "DELETE FROM passkey_challenge WHERE browser = ?1 AND kind = ?2 AND state = ?3";
-    SWEEP = "DELETE FROM passkey_challenge WHERE expires_at IN \
-             (SELECT expires_at FROM passkey_challenge WHERE expires_at <= ?1 LIMIT ?2)";
 }
 
 #[derive(Clone, Debug)]
@@ -93,23 +86,4 @@ pub fn remove_own(id: PasskeyId, account: AccountId) -> Stmt {
 
 pub fn remove_of_account(account: AccountId) -> Stmt {
     Stmt::any(REMOVE_OF_ACCOUNT, vec![account.into()])
-}
-
-/// Takes the place of what this browser was asked before.
-pub fn ask(browser: &Digest, kind: &str, state: &str, until: Timestamp) -> Stmt {
-    Stmt::one(ASK, vec![browser.into(), kind.into(), state.into(), until.into()])
-}
-
-pub async fn asked(store: &Store, browser: &Digest, kind: &str, now: Timestamp) -> Result<Option<String>> {
-    let row = store.row(ASKED, &[browser.into(), kind.into(), now.into()]).await?;
-    row.map(|mut row| row.take()).transpose()
-}
-
-/// A conflict if it was answered before.
-pub fn answered(browser: &Digest, kind: &str, state: &str) -> Stmt {
-    Stmt::one(ANSWERED, vec![browser.into(), kind.into(), state.into()])
-}
-
-pub fn sweep(now: Timestamp, limit: u32) -> Stmt {
-    Stmt::any(SWEEP, vec![now.into(), limit.into()])
 }

@@ -27,7 +27,7 @@ fn recovery_codes(page: &str) -> Vec<String> {
 }
 
 /// Sets an app up; the secret, and the recovery codes.
-async fn enrolled(browser: &mut Browser<'_>) -> (String, Vec<String>) {
+pub async fn enrolled(browser: &mut Browser<'_>) -> (String, Vec<String>) {
     browser.get("/account/totp").await;
     browser.expect(200, "Set up an authenticator app");
     let secret = secret(&browser.page);
@@ -51,7 +51,7 @@ async fn an_app_counts_once_it_has_shown_a_code() {
     let server = server().await;
     let mut elsewhere = server.signed_in("alice").await;
     let mut browser = server.signed_in("alice").await;
-    browser.expect(200, "With your password alone");
+    browser.expect(200, "keeps others out even if they find your password");
     browser.submit("name", &[("action", "totp")]).await;
     browser.expect(200, "Set up an authenticator app");
     let first = secret(&browser.page);
@@ -293,10 +293,10 @@ async fn passkeys_are_begun_so_often_and_answered_by_browsers() {
     server.pass(60);
     browser.get("/login/passkey?next=account").await;
     browser.expect(200, "Use a passkey");
-    assert_eq!(server.count("passkey_challenge").await, 1, "one for each browser");
+    assert_eq!(server.count("challenge").await, 1, "one for each browser");
     server.pass(301);
     countersign_server::sweep::once(&server.running.app, server.now()).await.unwrap();
-    assert_eq!(server.count("passkey_challenge").await, 0);
+    assert_eq!(server.count("challenge").await, 0);
     // A stale session adds none.
     let mut person = server.signed_in("alice").await;
     person.get("/account/passkey").await;

@@ -31,3 +31,4 @@ mod support;
 mod tokens;
 mod trusted_issuers;
 mod unauthorized;
+mod upstream;

@@ -374,6 +374,13 @@ impl Browser<'_> {
         self.follow(request).await
     }
 
+    /// Where a link leads that is not to one of our pages.
+    pub async fn leads_to(&mut self, path: &str) -> String {
+        let response = self.send(self.server.http.get(self.server.url(path))).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{}", response.text().await.unwrap());
+        response.headers()[LOCATION].to_str().unwrap().to_owned()
+    }
+
     /// Sends the form that holds `field`.
     pub async fn submit(&mut self, field: &str, filled: &[(&str, &str)]) -> String {
         let mut fields = self.form(field);

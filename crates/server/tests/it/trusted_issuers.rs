@@ -88,7 +88,7 @@ impl Issuer {
     }
 }
 
-fn jwk(pair: &rcgen::KeyPair, kid: &str) -> Value {
+pub fn jwk(pair: &rcgen::KeyPair, kid: &str) -> Value {
     use rcgen::PublicKeyData as _;
     // An uncompressed point: a byte, x, y.
     let point = pair.der_bytes();
