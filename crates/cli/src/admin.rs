@@ -7,7 +7,7 @@ use std::path::Path;
 use countersign_client::Plain;
 use countersign_core::account::{Account, Username};
 use countersign_core::client::{AuthMethod, Authentication, Client};
-use countersign_core::policy::Exceptions;
+use countersign_core::policy::{Exceptions, Network};
 use countersign_core::scope::Scopes;
 use countersign_core::time::Span;
 use countersign_server::app::App;
@@ -20,7 +20,9 @@ use countersign_server::store::Opening;
 use countersign_server::world::{Clock, Entropy};
 use serde_json::{Value, json};
 
-use crate::args::{ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, Resettable, UserCommand};
+use crate::args::{
+    ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, Resettable, SweepOptions, UserCommand,
+};
 use crate::config;
 use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, table, time};
@@ -377,7 +379,26 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
                 &all.iter().map(row).collect::<Vec<_>>(),
             )
         }
-        DeviceCommand::Revoke { id } => {
+        DeviceCommand::Revoke { id: None, sweep } => {
+            let SweepOptions { from, client, since, until } = &sweep;
+            if from.is_none() && client.is_none() && since.is_none() && until.is_none() {
+                let hint =
+                    "name its id, or what they have in common with --from, --client, --since and --until";
+                return Err(usage("nothing says what to disconnect", hint));
+            }
+            let sweep = devices::Sweep {
+                network: sweep.from.map(|Network(network)| network),
+                client: sweep.client.map(|client| client.to_string()),
+                since: sweep.since,
+                until: sweep.until,
+            };
+            let (revoked, denied) = devices::revoke_where(&app, &sweep, now).await?;
+            for device in &revoked {
+                line(format!("Disconnected {} ({}, {}).", device.id, device.name, device.user))?;
+            }
+            line(format!("{} devices disconnected, {denied} open questions denied.", revoked.len()))
+        }
+        DeviceCommand::Revoke { id: Some(id), .. } => {
             if devices::revoke(&app, id, now).await? {
                 return line(format!("Disconnected {id}."));
             }

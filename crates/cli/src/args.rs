@@ -6,7 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use countersign_core::client::{AuthMethod, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::id::DeviceId;
-use countersign_core::time::Span;
+use countersign_core::policy::Network;
+use countersign_core::time::{Span, Timestamp};
 use countersign_server::flow::clients::Field;
 
 use crate::failure::Outcome;
@@ -396,8 +397,12 @@ pub enum DeviceCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Disconnects one
-    Revoke { id: DeviceId },
+    /// Disconnects one, or everything that came of one address, client or time
+    Revoke {
+        id: Option<DeviceId>,
+        #[command(flatten)]
+        sweep: SweepOptions,
+    },
     /// Gives a paired node that is nobody's to a user
     Assign {
         id: DeviceId,
@@ -405,6 +410,30 @@ pub enum DeviceCommand {
         #[arg(long, value_name = "USER")]
         owner: String,
     },
+}
+
+/// What is disconnected at once: everything that fits all of these. Questions that are still open, or were
+/// not collected, are denied with it.
+#[derive(Debug, Args)]
+pub struct SweepOptions {
+    /// Asked for from this address or network, such as 203.0.113.7 or 203.0.113.0/24
+    #[arg(long, value_name = "NETWORK", conflicts_with = "id")]
+    pub from: Option<Network>,
+    /// Of this client
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    pub client: Option<ClientId>,
+    /// Connected at this time or later, such as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "id", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Connected before this time
+    #[arg(long, value_name = "TIME", conflicts_with = "id", value_parser = moment)]
+    pub until: Option<Timestamp>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let moment: jiff::Timestamp =
+        text.parse().map_err(|_| "expected a time such as 2026-01-31T08:00:00Z".to_owned())?;
+    Ok(Timestamp::from_micros(moment.as_microsecond()))
 }
 
 #[derive(Debug, Subcommand)]

@@ -189,11 +189,8 @@ impl<D: Door> Login<D> {
                 Some("server_error" | "temporarily_unavailable") => self.back_off(),
                 Some(_) => Err(error),
                 None => match error {
-                    Error::Network { .. } | Error::Protocol { .. } | Error::Limited { .. } => {
-                        // It may not have arrived.
-                        self.pin = pin;
-                        self.back_off()
-                    }
+                    // Whether a PIN arrived is not known, so it is asked for again rather than tried twice.
+                    Error::Network { .. } | Error::Protocol { .. } | Error::Limited { .. } => self.back_off(),
                     _ => Err(error),
                 },
             },

@@ -75,6 +75,8 @@ ids! {
     TokenId,
     /// One passkey of a person's.
     PasskeyId,
+    /// One notice on its way, or the link in one.
+    NoticeId,
     /// One row of the audit trail.
     AuditId,
     /// One HTTP request, as shown in `X-Request-Id`.

@@ -12,6 +12,7 @@ use crate::flow::passkeys::Verifier;
 use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
+use crate::notices::Mailer;
 use crate::password::{Hasher, PasswordError};
 use crate::places::Places;
 use crate::remembered::{Clients, Pending};
@@ -45,8 +46,11 @@ pub struct App {
     pub passkeys_per_address: PerMinute,
     pub passkeys: Verifier,
     pub upstream_sign_ins_per_address: PerMinute,
+    pub asks_seen: PerMinute,
+    pub told_of: PerMinute,
     pub hub: Arc<Hub>,
     pub places: Places,
+    pub mailer: Mailer,
 }
 
 /// Something failed that no caller can help. It is logged once, at the door, with the request's id.
@@ -70,6 +74,8 @@ pub enum Fault {
     Http(String),
     #[error("cannot use a file of approval.geoip_file or approval.geoip_asn_file: {0}")]
     Places(String),
+    #[error("mail cannot be sent: {0}")]
+    Mail(String),
 }
 
 impl Fault {
@@ -150,12 +156,15 @@ impl App {
                 config.limits.upstream_sign_ins_per_address,
                 clock.clone(),
             ),
+            asks_seen: PerMinute::new(config.detection.asks_per_address, clock.clone()),
+            told_of: PerMinute::new(1, clock.clone()),
             upgrades_per_address: PerMinute::new(config.limits.upgrades_per_address, clock.clone()),
             imported_tokens_per_address: PerMinute::new(
                 config.limits.imported_tokens_per_address,
                 clock.clone(),
             ),
             hub,
+            mailer: Mailer::new(config.notices.mail.as_ref()).map_err(Fault::Mail)?,
             places: Places::open(&config.geoip).map_err(Fault::Places)?,
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),
             config,

@@ -53,6 +53,19 @@ pub fn read_known<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
     read_as(known_name(app), headers)
 }
 
+/// In which language somebody wants to read.
+pub fn bake_language(app: &App, code: &str) -> Option<HeaderValue> {
+    bake_as(app, language_name(app), code, Some(KNOWN))
+}
+
+pub fn read_language<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    read_as(language_name(app), headers)
+}
+
+fn language_name(app: &App) -> &'static str {
+    if app.public_url.is_https() { "__Host-countersign-language" } else { "countersign-language" }
+}
+
 /// A `Set-Cookie` header. Without `seconds` the cookie ends with the browser.
 pub fn bake(app: &App, value: &str, seconds: Option<u64>) -> Option<HeaderValue> {
     bake_as(app, cookie_name(app), value, seconds)

@@ -29,6 +29,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const BYTES: usize = 256 * 1024;
 /// Clocks differ.
 const LEEWAY: Duration = Duration::from_secs(30);
+/// How old a sign-in counts as whose time nobody says: older than anything that is called fresh.
+const UNKNOWN: Duration = Duration::from_hours(24);
 const LAST_OF_SECOND: Duration = Duration::from_micros(999_999);
 /// Signatures that only the issuer can make.
 const ASYMMETRIC: [Algorithm; 9] = [
@@ -210,8 +212,12 @@ impl Issuer {
     pub fn vouched(&self, claims: &Said, now: Timestamp) -> Result<Vouched, Unverified> {
         let bad = |why: &str| Unverified::Bad(why.to_owned());
         let said_at = seconds(claims, "iat")?.unwrap_or(now);
-        // Somewhen in that second: its end, or a sign-in would seem older than what it was asked for.
-        let at = seconds(claims, "auth_time")?.unwrap_or(said_at) + LAST_OF_SECOND;
+        // Somewhen in that second: its end, or a sign-in would seem older than what it was asked for. A token
+        // that does not say when is of a session that may have begun long ago.
+        let at = match seconds(claims, "auth_time")? {
+            Some(at) => at + LAST_OF_SECOND,
+            None => said_at - UNKNOWN,
+        };
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let subject = text(&self.config.subject_claim)
             .filter(|subject| {

@@ -14,6 +14,7 @@ mod hub;
 mod issuers;
 mod limits;
 pub mod logging;
+mod notices;
 mod oauth;
 mod ops;
 mod origin;

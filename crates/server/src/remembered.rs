@@ -113,11 +113,9 @@ impl Pending {
         let Grants { by_code, decided, certain_from, .. } = &mut *grants;
         let polled = by_code.get_mut(code.as_bytes())?;
         let certain = polled.round >= *certain_from && !decided.contains(&polled.grant);
-        if !certain || now >= polled.expires_at || !asker.is(polled.client.as_ref()) {
+        // Whoever has a PIN knows of an approval that this node may not have heard of yet.
+        if carries_pin || !certain || now >= polled.expires_at || !asker.is(polled.client.as_ref()) {
             return None;
-        }
-        if carries_pin {
-            return Some(Poll::Wait);
         }
         let interval = polled.interval();
         if pace::too_soon(Some(polled.last), now, interval) {

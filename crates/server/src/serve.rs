@@ -27,7 +27,7 @@ use crate::http::HEAD_BYTES;
 use crate::router::Peer;
 use crate::store::Opening;
 use crate::world::{Clock, Entropy};
-use crate::{ops, presence, router, sweep, ws};
+use crate::{notices, ops, presence, router, sweep, ws};
 
 /// A request's head must be here by then.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     tasks.spawn(app.store.listen(stop.clone()));
     tasks.spawn(ws::news::run(app.clone(), stop.clone()));
     tasks.spawn(presence::run(app.clone(), stop.clone()));
+    tasks.spawn(notices::run(app.clone(), stop.clone()));
     tasks.spawn(sweep::codes(app.clone(), stop.clone()));
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Answer, App};
 use crate::store::feed::Event;
 use crate::store::{
-    Committed, Stmt, accounts, api_keys, attempts, audit, challenges, families, grants, keys, nodes,
+    Committed, Stmt, accounts, api_keys, attempts, audit, challenges, families, grants, keys, nodes, notices,
 };
 use crate::telemetry::GrantEvent;
 
@@ -62,6 +62,9 @@ fn forget(app: &App, now: Timestamp) {
     app.upgrades_per_address.sweep();
     app.imported_tokens_per_address.sweep();
     app.passkeys_per_address.sweep();
+    app.upstream_sign_ins_per_address.sweep();
+    app.asks_seen.sweep();
+    app.told_of.sweep();
 }
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.
@@ -81,6 +84,8 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         accounts::sweep_sessions(now, batch),
         attempts::sweep(now, batch),
         challenges::sweep(now, batch),
+        notices::sweep(now - retention.audit, batch),
+        notices::sweep_links(now, batch),
         audit::sweep(now - retention.audit, batch),
         refresh,
         access,

@@ -101,6 +101,17 @@ struct LimitLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoticeLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PolicyLabels {
     setting: &'static str,
 }
@@ -114,6 +125,8 @@ pub struct Metrics {
     approval_time: Histogram,
     refused: Family<LimitLabels, Counter>,
     objected: Family<PolicyLabels, Counter>,
+    notices: Family<NoticeLabels, Counter>,
+    suspicions: Family<KindLabels, Counter>,
     pairings_refused: Family<ReasonLabels, Counter>,
     swept: Counter,
     sockets: Gauge,
@@ -133,6 +146,8 @@ impl Default for Metrics {
             approval_time: Histogram::new(approval),
             refused: Family::default(),
             objected: Family::default(),
+            notices: Family::default(),
+            suspicions: Family::default(),
             pairings_refused: Family::default(),
             swept: Counter::default(),
             sockets: Gauge::default(),
@@ -158,6 +173,10 @@ impl Metrics {
         registry.register("refused_by_limit", "Requests that a limit refused", self.refused.clone());
         let help = "What the approval policy decided against somebody, by setting";
         registry.register("refused_by_policy", help, self.objected.clone());
+        let help = "What looks like fishing for approvals, by kind";
+        registry.register("suspicions", help, self.suspicions.clone());
+        let help = "Notices that arrived, are tried again, or failed";
+        registry.register("notices", help, self.notices.clone());
         let help = "Pairings that were refused, by reason";
         registry.register("pairings_refused", help, self.pairings_refused.clone());
         registry.register("swept_rows", "Rows that retention deleted", self.swept.clone());
@@ -200,6 +219,14 @@ impl Metrics {
 
     pub fn objected(&self, setting: &'static str) {
         self.objected.get_or_create(&PolicyLabels { setting }).inc();
+    }
+
+    pub fn suspected(&self, kind: &'static str) {
+        self.suspicions.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    pub fn notice(&self, kind: &'static str, outcome: &'static str) {
+        self.notices.get_or_create(&NoticeLabels { kind, outcome }).inc();
     }
 
     pub fn pairing_refused(&self, reason: PairingRefusal) {

@@ -4,10 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{MFA, Username};
+use countersign_core::id::AccountId;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::text::label;
 use countersign_core::time::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
@@ -41,7 +41,7 @@ pub struct Asking<'a> {
 pub enum Admission {
     Admitted(Vouched),
     /// The configuration admits only others.
-    Refused(&'static str),
+    Refused(String),
     /// They signed in with less than the configuration wants.
     TooWeak,
 }
@@ -85,8 +85,11 @@ fn endpoint(url: Option<&String>, name: &str) -> Result<String, Unverified> {
 
 /// Client authentication wants both form-encoded before anything else (RFC 6749 §2.3.1).
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
+
+/// Seconds that no sign-in is older than.
+const LONG: &str = "31536000";
 
 impl Upstream {
     /// What its button says.
@@ -115,9 +118,11 @@ impl Upstream {
             if !self.config.required_acr.is_empty() {
                 query.append_pair("acr_values", &self.config.required_acr.join(" "));
             }
+            // This makes it say when that was (OpenID Connect Core §3.1.2.1).
             if asking.again {
-                // The latter makes it say when that was.
                 query.append_pair("prompt", "login").append_pair("max_age", "0");
+            } else {
+                query.append_pair("max_age", LONG);
             }
         }
         Ok(url)
@@ -183,19 +188,34 @@ impl Upstream {
             if more.get("sub") != claims.get("sub") {
                 return Err(bad("its userinfo is about somebody else"));
             }
-            // What was signed counts.
-            for (name, value) in more {
-                claims.entry(name).or_insert(value);
-            }
+            self.complete(&mut claims, &more);
         }
         Ok(claims)
+    }
+
+    /// What was signed counts; userinfo says only what the configuration needs besides. Whether an address
+    /// was verified is said by whoever says the address.
+    fn complete(&self, claims: &mut Said, more: &Said) {
+        let email = self.config.claims.email.as_str();
+        if !claims.contains_key(email) || claims.get(email) == more.get(email) {
+            let verified = more.get("email_verified").cloned();
+            claims.extend(verified.map(|verified| ("email_verified".to_owned(), verified)));
+        }
+        let wanted: Vec<String> = self.wanted().map(str::to_owned).collect();
+        for name in wanted {
+            if let (false, Some(value)) = (claims.contains_key(&name), more.get(&name)) {
+                claims.insert(name, value.clone());
+            }
+        }
     }
 
     /// Claims that the configuration needs.
     fn wanted(&self) -> impl Iterator<Item = &str> {
         let Self { config, .. } = self;
         let mapped = [Some(&config.claims.email), Some(&config.claims.name), config.claims.username.as_ref()];
-        mapped.into_iter().flatten().chain(config.rules.iter().map(|rule| &rule.claim)).map(String::as_str)
+        let verified = (!config.allowed_domains.is_empty()).then_some("email_verified");
+        let mapped = mapped.into_iter().flatten().chain(config.rules.iter().map(|rule| &rule.claim));
+        mapped.map(String::as_str).chain(verified)
     }
 
     /// Whether whoever this is may come in, and as whom.
@@ -206,16 +226,22 @@ impl Upstream {
         let is_verified = claims
             .get("email_verified")
             .is_some_and(|said| *said == Value::Bool(true) || said.as_str() == Some("true"));
+        if !is_verified {
+            // Some providers let people write what they like there.
+            vouched.email = None;
+        }
         let domain =
             vouched.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain);
         let known =
             |domain: &str| config.allowed_domains.iter().any(|known| known.eq_ignore_ascii_case(domain));
         let fits = config.allowed_domains.is_empty() || (is_verified && domain.is_some_and(known));
         if !fits {
-            return Ok(Admission::Refused("no verified e-mail address of an allowed domain"));
+            let why = format!("subject {}: no verified e-mail address of an allowed domain", vouched.subject);
+            return Ok(Admission::Refused(why));
         }
-        if !config.rules.iter().all(|rule| is_met(rule, claims)) {
-            return Ok(Admission::Refused("a rule for its claims is not met"));
+        if let Some(rule) = config.rules.iter().find(|rule| !is_met(rule, claims)) {
+            let why = format!("subject {}: the rule for {} is not met", vouched.subject, rule.claim);
+            return Ok(Admission::Refused(why));
         }
         let acr = text("acr");
         let is_one = |list: &[String]| acr.is_some_and(|acr| list.iter().any(|known| known == acr));
@@ -246,7 +272,8 @@ impl Upstream {
 }
 
 fn username(text: &str) -> Option<Username> {
-    label(text).and_then(|text| text.parse().ok())
+    // Nobody is called what an account's id looks like.
+    label(text).filter(|text| text.parse::<AccountId>().is_err()).and_then(|text| text.parse().ok())
 }
 
 fn is_met(rule: &ClaimRule, claims: &Said) -> bool {

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_core::code::{UserCode, draw_reverse};
-use countersign_core::id::{AccountId, GrantId};
+use countersign_core::id::{AccountId, GrantId, NoticeId};
 use countersign_core::secret::{Digest, MacKey};
 use zeroize::Zeroizing;
 
@@ -198,6 +198,18 @@ impl Vault {
     /// Shows that a link came from one of our pages in this browser.
     pub fn link(&self, cookie: &str, upstream: &str) -> Digest {
         self.forms.mac(&[b"link", cookie.as_bytes(), upstream.as_bytes()])
+    }
+
+    /// What stands in the link of a notice: its id, and what shows that the link is of ours.
+    pub fn revoke_token(&self, link: NoticeId) -> String {
+        let mac = self.forms.mac(&[b"revoke", link.as_bytes()]);
+        format!("{link}.{}", URL_SAFE_NO_PAD.encode(mac.as_bytes()))
+    }
+
+    pub fn read_revoke_token(&self, token: &str) -> Option<NoticeId> {
+        let (link, _) = token.split_once('.')?;
+        let link: NoticeId = link.parse().ok()?;
+        Digest::of(&self.revoke_token(link)).matches(&Digest::of(token)).then_some(link)
     }
 
     /// The name of a tally, which must not tell whose it is.

@@ -200,3 +200,45 @@ fn what_cannot_be_served_is_said_with_its_key() {
     assert!(code == Some(1) && error.contains("is missing"), "{error}");
     assert!(!folder.path().join("data/secret.key").exists(), "no other key was made in its place");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_came_of_one_place_is_taken_back_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--set", "server.trusted_proxies=[\"127.0.0.1\"]"]);
+    add_user(folder.path(), "alice");
+    let http = reqwest::Client::new();
+    let ask = async |address: &str| {
+        let request = http.post(format!("{}/oauth2/v1/device_authorization", server.url));
+        let form = [("client_id", "countersign-cli"), ("scope", "openid")];
+        let sent = request.form(&form).header("x-forwarded-for", address).send().await.unwrap();
+        sent.json::<serde_json::Value>().await.unwrap()
+    };
+    let mut alice = crate::process::Person::sign_in(&server.url, "alice").await;
+    let asked = [
+        ask("203.0.113.7").await,
+        ask("203.0.113.9").await,
+        ask("198.51.100.1").await,
+        ask("203.0.113.8").await,
+    ];
+    for asked in &asked[..3] {
+        alice.decide(asked["user_code"].as_str().unwrap(), "approve").await;
+    }
+    for asked in [&asked[0], &asked[2]] {
+        assert_eq!(crate::process::poll(&server.url, asked).await.0, 200);
+    }
+    let run = |args: &[&str]| run(folder.path(), &[&["--data-dir", "data", "device"], args].concat());
+    let said = stdout(&run(&["revoke", "--from", "203.0.113.0/24", "--client", "countersign-cli"]));
+    // One was connected, one approved and not collected, one not even decided.
+    assert!(said.contains("1 devices disconnected, 2 open questions denied."), "{said}");
+    let devices = json(&run(&["list", "--json"]));
+    let active: Vec<_> =
+        devices.as_array().unwrap().iter().filter(|device| device["status"] == "active").collect();
+    assert_eq!(active.len(), 1, "{devices}");
+    assert_eq!(crate::process::poll(&server.url, &asked[1]).await.1["error"], "access_denied");
+    let (code, said) = failure(&run(&["revoke"]));
+    assert!(code == Some(2) && said.contains("--from"), "{said}");
+    let (code, said) = failure(&run(&["revoke", "--since", "yesterday"]));
+    assert!(code == Some(2) && said.contains("2026-01-31T08:00:00Z"), "{said}");
+    let said = stdout(&run(&["revoke", "--until", "2020-01-01T00:00:00Z"]));
+    assert!(said.contains("0 devices disconnected, 0 open questions denied."), "{said}");
+}

@@ -7,6 +7,9 @@ nav-code = Enter a code
 sign-out = Sign out
 signed-in-as = Signed in as { $name }
 
+language-label = Language
+language-button = Change
+
 device-title = Connect a device
 device-lead = Type the code that your device or command line shows.
 device-label = Code
@@ -30,8 +33,9 @@ upstream-cancelled = You were not signed in there. Try again, or choose another 
 upstream-wrong = What came back could not be used. Try again.
 upstream-not-allowed = Your account there may not be used here. Ask whoever runs this service.
 upstream-too-weak = You signed in there with less than is needed here. Sign in there with a second factor, then try again.
+upstream-not-fresh = You were not asked there who you are. Sign out there, then try again.
 upstream-unreachable = It cannot be reached right now. Try again in a moment, or choose another way.
-upstream-not-linked = It could not be added: it belongs to another account, or your sign-in was too old.
+upstream-not-linked = It could not be added: it belongs to an account already, or your sign-in here or there was too old.
 
 second-title = One more step
 second-text = Your password is right. Now the code that your authenticator app shows.
@@ -94,6 +98,7 @@ confirm-key-days = { $n ->
    *[other] { $n } days, unless you revoke it
 }
 key-scopes-none = act in your name, wherever API keys of this service are accepted
+quoted = “{ $name }”
 command-line = The command line
 confirm-code-label = Code on the device
 confirm-code-help = It must be the same, letter for letter.
@@ -158,6 +163,20 @@ late-text = This request has expired, or somebody has decided it already. Nothin
 lost-title = Enter the code again
 lost-text = This page was opened before you signed in. Please enter the code once more.
 
+revoke-title = Disconnect this device?
+revoke-lead = “{ $device }” is connected to the account { $name }. Disconnect it if that was not you.
+revoke-button = Disconnect it
+revoke-done-title = Disconnected
+revoke-ended-title = Nothing to disconnect
+revoke-ended-text = This link was used, its time is over, or the device is not connected any more. Your devices stand in your account.
+
+mail-subject = New device: { $device }
+mail-hello = Hello { $name },
+mail-connected = “{ $device }” was connected to your account.
+mail-was-you = If that was you, there is nothing to do.
+mail-was-not-you = If not, open this link and disconnect it:
+mail-from = This was sent by { $server }.
+
 account-title = Your devices
 account-lead = Everything that you have connected. Disconnect what you do not know or no longer use.
 account-none = Nothing is connected yet.
@@ -166,6 +185,23 @@ account-connected = Connected
 account-kind-key = API key
 account-sign-in-title = How you sign in
 account-totp-off = A passkey or an authenticator app keeps others out even if they find your password.
+account-lately = { $client } was connected to your account on { $when }, from { $address }.
+undo-one = This wasn’t me: disconnect { $client }
+account-sessions-title = Where you are signed in
+account-session-own = this browser
+account-session-since = Signed in
+account-session-end = Sign out there
+account-session-end-one = Sign out the browser that signed in on { $when }
+account-session-end-all = Sign out everywhere else
+account-session-ended = That browser is signed out.
+account-sessions-ended = Every other browser is signed out.
+account-session-missing = That browser is not signed in any more.
+account-password-title = Change your password
+account-password-new = New password
+account-password-help = At least 8 characters. Every other browser is signed out.
+account-password-button = Change it
+account-password-changed = Your password is changed.
+account-password-unfit = A password has at least 8 characters, and at most 1,024 bytes.
 account-linked = You can sign in with { $provider }.
 account-link = Also sign in with { $provider }
 account-unlink = Remove
@@ -189,7 +225,7 @@ account-passkey-remove = Remove
 account-passkey-remove-one = Remove the passkey { $name }
 account-passkey-removed = The passkey is removed. You can delete it on your device as well.
 account-rename = Rename
-account-renamed = The device has its new name.
+account-renamed = The new name is saved.
 account-online = online
 account-offline = not connected now
 account-node = Device

@@ -122,7 +122,7 @@ pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcom
     };
     body.finish()?;
     within_limits(&app, &caller.account.id.to_string())?;
-    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     let created = api_keys::create(&app, able, order, http::origin(&parts), now).await?;
     let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
     Ok(made(&plain, &key, now))
@@ -153,7 +153,7 @@ pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request
     body.finish()?;
     within_limits(&app, &caller.account.id.to_string())?;
     let key = own_key(&app, &caller, &id, now).await?;
-    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     match api_keys::rotate(&app, able, key, overlap, lifetime, http::origin(&parts), now).await? {
         Some((plain, key)) => Ok(made(&plain, &key, now)),
         None => Err(ApiError::Conflict("this key has a successor already, or has ended; rotate that one")),

@@ -26,6 +26,7 @@ use crate::flow::clients;
 use crate::flow::collect::{self, Collected, Polled};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
 use crate::flow::devices::{self, Device};
+use crate::flow::pin::Typed;
 use crate::flow::policy::{Lacking, Sufficient};
 use crate::flow::reverse::{self, Making, Verified};
 use crate::http::PathId;
@@ -169,12 +170,13 @@ const BAD_PIN: &str = "initiation_pin is the two digits that the browser shows a
 
 /// Steps 2 and 5, forward: it polls and collects.
 pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
-    let (_, mut body) = Body::read(request).await?;
+    let (parts, mut body) = Body::read(request).await?;
     let now = app.clock.now();
     let device_code = body.required("device_code");
     let pin = body.optional("initiation_pin");
     body.finish()?;
     let pin = pin.map(|pin| pin.parse::<Pin>()).transpose().map_err(|_| ApiError::InvalidRequest(BAD_PIN))?;
+    let pin = pin.map(|pin| Typed { pin, from: http::origin(&parts) });
     match collect::poll_key(&app, &device_code, pin.as_ref(), now).await? {
         Polled::Collected(key) => Ok(collected(&key)),
         Polled::Wait => Err(ApiError::Pending),
@@ -228,7 +230,7 @@ pub async fn dashboard_code(State(app): State<Arc<App>>, request: Request) -> Ou
     let caller = person(&app, &parts, now).await?;
     body.finish()?;
     let (from, address) = (http::origin(&parts), http::address(&parts));
-    let able = Sufficient::check(&app, &caller, now).map_err(lacking)?;
+    let able = Sufficient::check(&app, &caller, &from, now).await?.map_err(lacking)?;
     let made = match reverse::make(&app, able, from, address, now).await? {
         Making::Made(made) => made,
         Making::TooMany(wait) => return Err(ApiError::Limited(wait)),

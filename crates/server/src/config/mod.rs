@@ -5,6 +5,7 @@
 
 mod approval;
 mod cli;
+mod notices;
 mod pairing;
 mod public_url;
 mod sources;
@@ -29,6 +30,7 @@ use crate::store::Location;
 use crate::store::postgres::Options;
 
 pub use cli::{Cli, TrustedIssuer};
+pub use notices::{Mail, Notices};
 pub use pairing::{GatewayToken, Pairing};
 pub use public_url::PublicUrl;
 use sources::Reader;
@@ -124,6 +126,15 @@ pub const SETTINGS: &[Setting] = &[
     setting("approval.complete_uri", "true", "whether links may carry the user code; without, people type it"),
     list("approval.allowed_requester_cidrs", "networks from which devices may ask; without it all"),
     setting("login.password_workers", "0", "password checks at the same time; 0 means one for each processor"),
+    setting("detection.asks_per_address", "20", "device codes a minute for one address from which on that is suspicious"),
+    setting("detection.denials_per_client", "10", "denials an hour of what one client asked, from which on that is suspicious"),
+    setting("detection.block", "false", "whether what is suspicious is stopped, too: further questions of that address or client, and codes that a second person enters"),
+    setting("notices.new_device", "true", "whether people are told by mail, and webhooks, of each device that is connected to an account"),
+    setting("notices.link_ttl", "7d", "how long the link in such a notice can disconnect the device"),
+    secret("mail.smtp_url", "", "how mail is sent: smtps://user:password@host, or smtp://user:password@host:587?tls=required; without it none is"),
+    setting("mail.from", "", "sender of mail, such as Example <devices@example.com>"),
+    setting("mail.language", "en", "language of mail"),
+    secret_list("webhooks.endpoints", "who is told of events, by Standard Webhooks: tables { id, url, secret or secret_file, events }; without events of all"),
     setting("rate_limit.enabled", "true", "whether the limits below hold"),
     setting("rate_limit.device_codes_per_address", "60", "device codes a minute for one address"),
     setting("rate_limit.device_codes_per_client", "600", "device codes a minute for one client"),
@@ -169,6 +180,8 @@ pub struct Config {
     pub signing_alg: SigningAlg,
     pub upstreams: Vec<Upstream>,
     pub passwords: bool,
+    pub notices: Notices,
+    pub detection: Detection,
     pub session_ttl: Duration,
     pub fresh_for: Duration,
     pub second_factor: SecondFactor,
@@ -194,6 +207,14 @@ pub struct Device {
     pub interval: Duration,
     pub user_code: CodeStyle,
     pub verification_path: String,
+}
+
+/// From when on something is suspicious, and whether it is stopped then.
+#[derive(Clone, Debug)]
+pub struct Detection {
+    pub asks_per_address: u32,
+    pub denials_per_client: u32,
+    pub block: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -277,12 +298,7 @@ impl Config {
         };
         let cli = Cli::read(&mut read);
         let pairing = Pairing::read(&mut read);
-        let upstreams = upstream::read(&mut read);
-        let passwords = read.parse("login.passwords", "true or false").unwrap_or(true);
-        if !passwords && upstreams.is_empty() {
-            let why = "without passwords nobody could sign in for the first time: name an identity provider in [[upstream]]";
-            read.problem("login.passwords", why);
-        }
+        let (upstreams, passwords) = upstream::read(&mut read, &cli.trusted_issuers);
         let approval = approval::policy(&mut read);
         let geoip = approval::geoip(&mut read);
         let lifetimes = Lifetimes {
@@ -315,6 +331,12 @@ impl Config {
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
             upstreams,
             passwords,
+            notices: Notices::read(&mut read),
+            detection: Detection {
+                asks_per_address: read.count("detection.asks_per_address"),
+                denials_per_client: read.count("detection.denials_per_client"),
+                block: read.parse("detection.block", "true or false").unwrap_or_default(),
+            },
             session_ttl: read.seconds("login.session_ttl", 60..=86_400 * 90),
             fresh_for: read.seconds("login.fresh_for", 10..=86_400),
             second_factor: read.named("login.second_factor", SecondFactor::from_name, SecondFactor::NAMES),

@@ -124,6 +124,11 @@ impl Upstream {
             )),
             (secret, None) => secret,
         };
+        if !self.allowed_domains.is_empty() && self.claims.email != "email" {
+            let why =
+                "allowed_domains looks at the claim email, which is the one that email_verified speaks of";
+            return Err(why.to_owned());
+        }
         if let Some(text) = &self.label {
             self.label = Some(label(text).ok_or("its label has 1 to 100 visible characters")?);
         }
@@ -145,7 +150,8 @@ fn icon(file: &Path) -> Result<Icon, String> {
     Ok(Icon { kind, bytes: bytes.into() })
 }
 
-pub(super) fn read(read: &mut Reader<'_>) -> Vec<Upstream> {
+/// The providers, and whether people may sign in with a password.
+pub(super) fn read(read: &mut Reader<'_>, trusted: &[TrustedIssuer]) -> (Vec<Upstream>, bool) {
     let mut upstreams: Vec<Upstream> = Vec::new();
     for upstream in read.tables::<Upstream>("upstream") {
         let id = upstream.id.clone();
@@ -157,5 +163,17 @@ pub(super) fn read(read: &mut Reader<'_>) -> Vec<Upstream> {
             Err(why) => read.problem("upstream", &format!("{id}: {why}")),
         }
     }
-    upstreams
+    for upstream in &upstreams {
+        let other = trusted.iter().find(|trusted| trusted.issuer == upstream.issuer);
+        if other.is_some_and(|trusted| trusted.subject_claim != "sub") {
+            let why = "cli.trusted_issuers knows people of this issuer by another claim than sub, so one could be taken for another";
+            read.problem("upstream", &format!("{}: {why}", upstream.id));
+        }
+    }
+    let passwords = read.parse("login.passwords", "true or false").unwrap_or(true);
+    if !passwords && upstreams.is_empty() {
+        let why = "without passwords nobody could sign in for the first time: name an identity provider in [[upstream]]";
+        read.problem("login.passwords", why);
+    }
+    (upstreams, passwords)
 }

@@ -13,7 +13,9 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
-use crate::flow::policy::Sufficient;
+use crate::flow::clients::known;
+use crate::flow::notices::{self, NewDevice};
+use crate::flow::policy::{self, Sufficient};
 use crate::store::{Committed, Stmt, api_keys, audit};
 
 /// What a key is made of.
@@ -81,8 +83,19 @@ pub async fn create(
     let (plain, key, insert) = make(app, new, now)?;
     let mut batch = vec![insert];
     batch.extend(caller.guards(now));
+    batch.extend(notices::new_device(app, &NewDevice::key(&key, &caller.account), now)?);
     batch.push(audit::insert(event(app, &key, Action::ApiKeyMade, Some(&key.from), now)?));
     Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))
+}
+
+/// What of these scopes may still be given.
+async fn still_capped(app: &App, client: Option<&ClientId>, scopes: &Scopes) -> Answer<Scopes> {
+    let client = match client {
+        Some(id) => known(app, id).await?,
+        None => None,
+    };
+    let still = client.as_ref().map_or_else(|| scopes.clone(), |client| client.still_allowed(scopes));
+    Ok(policy::of(app, client.as_deref()).capped(&still))
 }
 
 /// Makes the one successor of a key, with the same name, scopes and client, and as long a life; the key
@@ -99,12 +112,13 @@ pub async fn rotate(
     let caller = caller.caller();
     let id = old.id;
     let end = old.expires_at.min(now + overlap);
+    let scopes = still_capped(app, old.client.as_ref(), &old.scopes).await?;
     let new = NewKey {
         account: old.account,
         client: old.client,
         grant: old.grant,
         name: old.name,
-        scopes: old.scopes,
+        scopes,
         lifetime: lifetime.unwrap_or(old.expires_at.since(old.created_at)),
         from,
     };

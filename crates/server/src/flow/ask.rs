@@ -13,6 +13,7 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App, Fault};
+use crate::flow::detect;
 use crate::flow::policy::{self, Objection};
 use crate::limits::address_key;
 use crate::store::{StoreError, grants};
@@ -134,6 +135,14 @@ async fn open(
         objection.note(app, now).await?;
         return Ok(Err(AskRefusal::Denied));
     }
+    let blocked = match grant.client() {
+        Some(client) => detect::is_blocked(app, client, now).await?,
+        None => false,
+    };
+    if detect::asks(app, &grant.from.address, &address_key(address), now).await? || blocked {
+        app.metrics.refused("detection");
+        return Ok(Err(AskRefusal::Denied));
+    }
     let capped = policy.capped(grant.scopes());
     let narrowed = capped != *grant.scopes();
     grant.ask.narrow(capped);
@@ -169,6 +178,7 @@ async fn insert(
         let Some(code) = style.draw(&app.entropy.bytes_64()?) else { continue };
         let mut batch = vec![grants::insert(grant, &device_code.digest(), &app.vault.code(&code))?];
         if narrowed {
+            app.metrics.objected("scope_cap");
             let objection = Objection::to(grant, Action::GrantNarrowed, "scope_cap", &grant.from);
             batch.push(objection.row(app, now)?);
         }

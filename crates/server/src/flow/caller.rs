@@ -13,6 +13,7 @@ use crate::app::{Answer, App};
 use crate::flow::tokens::{self, Access};
 use crate::flow::{api_keys, login, nodes};
 use crate::issuers::{Unverified, Vouched};
+use crate::store::accounts::Known;
 use crate::store::{Committed, Stmt, accounts, audit, families};
 
 #[derive(Debug)]
@@ -164,17 +165,17 @@ pub async fn by_bearer(
 /// but issuer and subject leads to an account, least of all an e-mail address.
 pub async fn vouched_for(app: &App, vouched: &Vouched, now: Timestamp) -> Answer<Option<Account>> {
     for attempt in 0..4 {
-        let Some((account, said_at)) =
-            accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?
-        else {
+        let found = accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?;
+        let Some(Known { account, said_at, made }) = found else {
             make(app, vouched, attempt > 0, now).await?;
             continue;
         };
         let differs = |said: Option<&String>, known: Option<&String>| said.is_some() && said != known;
         let news = differs(vouched.email.as_ref(), account.email.as_ref())
             || differs(vouched.name.as_ref(), account.full_name.as_ref());
-        // Only what was said later counts, and each thing once: an address may stay somebody else's.
-        if !news || vouched.said_at <= said_at || !account.is_enabled() {
+        // Only what was said later counts, and each thing once: an address may stay somebody else's. Of an
+        // account that was there before, others say what it is called.
+        if !made || !news || vouched.said_at <= said_at || !account.is_enabled() {
             return Ok(Some(account));
         }
         let batch = vec![
@@ -183,7 +184,7 @@ pub async fn vouched_for(app: &App, vouched: &Vouched, now: Timestamp) -> Answer
         ];
         let _updated: Committed = app.store.commit(batch).await?;
     }
-    Ok(accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?.map(|(account, _)| account))
+    Ok(accounts::of_subject(&app.store, &vouched.issuer, &vouched.subject).await?.map(|known| known.account))
 }
 
 /// A conflict: somebody else was faster, or the name is taken; then the next one is `unlikely` to be.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use countersign_core::account::Account;
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, GrantType};
-use countersign_core::code::Pin;
 use countersign_core::family::Family;
-use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, TokensAsk};
+use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, State, TokensAsk};
 use countersign_core::id::DeviceId;
 use countersign_core::key::Key;
 use countersign_core::secret::{Digest, Plain};
@@ -17,8 +16,9 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App};
 use crate::flow::api_keys::{self, NewKey};
 use crate::flow::clients::known;
-use crate::flow::pin::{self, Checked};
-use crate::flow::policy;
+use crate::flow::notices::{self, NewDevice};
+use crate::flow::pin::{self, Checked, Typed};
+use crate::flow::policy::{self, Objection, Ruling};
 use crate::flow::tokens::{self, Issue, TokenSet};
 use crate::remembered::Asker;
 use crate::store::{Committed, Stmt, accounts, audit, families, grants};
@@ -58,7 +58,7 @@ pub async fn poll_tokens(
     client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
-    typed: Option<&Pin>,
+    typed: Option<&Typed>,
     now: Timestamp,
 ) -> Answer<Polled<Box<TokenSet>>> {
     let digest = Digest::of(device_code);
@@ -75,7 +75,8 @@ pub async fn poll_tokens(
             Checked::Again => continue,
         }
         let polled = redeem_tokens(app, client, &grant, ask, &approval, resources, now).await;
-        pin::give_back(app, &approval, &grant, &polled).await;
+        let done = matches!(polled, Ok(Some(Polled::Collected(_))));
+        pin::give_back(app, &approval, &grant, done).await;
         if let Some(polled) = polled? {
             return Ok(polled);
         }
@@ -87,7 +88,7 @@ pub async fn poll_tokens(
 pub async fn poll_key(
     app: &App,
     device_code: &str,
-    typed: Option<&Pin>,
+    typed: Option<&Typed>,
     now: Timestamp,
 ) -> Answer<Polled<Box<Collected>>> {
     let digest = Digest::of(device_code);
@@ -104,7 +105,8 @@ pub async fn poll_key(
             Checked::Again => continue,
         }
         let polled = redeem_key(app, &grant, ask, &approval, &grant.from, now).await;
-        pin::give_back(app, &approval, &grant, &polled).await;
+        let done = matches!(polled, Ok(Some(Polled::Collected(_))));
+        pin::give_back(app, &approval, &grant, done).await;
         if let Some(polled) = polled? {
             return Ok(polled);
         }
@@ -121,7 +123,7 @@ async fn look<T>(
     app: &App,
     asker: Asker<'_>,
     digest: &Digest,
-    typed: Option<&Pin>,
+    typed: Option<&Typed>,
     now: Timestamp,
 ) -> Answer<Looked<T>> {
     if app.store.feed().is_fresh()
@@ -180,7 +182,9 @@ async fn redeem_tokens(
         Err(refused) => return Ok(refused),
     };
     // The client may have been given less since it asked.
-    let scopes = policy::of(app, Some(client)).capped(&client.still_allowed(&ask.scopes));
+    let still = client.still_allowed(&ask.scopes);
+    let scopes = policy::of(app, Some(client)).capped(&still);
+    let narrowed = still != scopes;
     let granted = match tokens::still_targeted(client, &ask.options.resources) {
         Ok(granted) => granted,
         Err(gone) => return Ok(Some(Polled::Target(gone))),
@@ -219,7 +223,20 @@ async fn redeem_tokens(
     let (tokens, mut batch) = tokens::issue(app, issue, now).await?;
     batch.push(grants::redeem(grant.id, family.id, now));
     batch.push(families::insert(&family));
-    finish(app, grant, approval, family.id, batch, Box::new(tokens), now).await
+    if narrowed {
+        batch.push(Objection::to(grant, Action::GrantNarrowed, "scope_cap", &grant.from).row(app, now)?);
+    }
+    let new = NewDevice {
+        id: family.id,
+        door: grant.ask.door(),
+        name: &client.name,
+        client: Some(client.id.as_str()),
+        owner: &owner,
+        from: &grant.from,
+    };
+    batch.extend(notices::new_device(app, &new, now)?);
+    let done = finish(app, grant, family.id, &grant.from, batch, now).await?;
+    Ok(done.then(|| Polled::Collected(Box::new(tokens))))
 }
 
 /// `from` is where it is collected. `None` if it changed meanwhile.
@@ -235,14 +252,18 @@ pub(super) async fn redeem_key(
         Ok(owner) => owner,
         Err(refused) => return Ok(refused),
     };
-    let scopes = match &ask.client {
+    let (still, scopes) = match &ask.client {
         // The client may have been given less since it asked.
         Some(id) => match known(app, id).await? {
-            Some(client) => policy::of(app, Some(&client)).capped(&client.still_allowed(&ask.scopes)),
+            Some(client) => {
+                let still = client.still_allowed(&ask.scopes);
+                (still.clone(), policy::of(app, Some(&client)).capped(&still))
+            }
             None => return Ok(None),
         },
-        None => app.config.approval.capped(&ask.scopes),
+        None => (ask.scopes.clone(), app.config.approval.capped(&ask.scopes)),
     };
+    let narrowed = still != scopes;
     let new = NewKey {
         account: owner.id,
         client: ask.client.clone(),
@@ -253,31 +274,39 @@ pub(super) async fn redeem_key(
         lifetime: app.config.cli.key_ttl,
     };
     let (plain, key, insert) = api_keys::make(app, new, now)?;
-    let batch = vec![grants::redeem(grant.id, key.id, now), insert];
-    let id = key.id;
-    finish(app, grant, approval, id, batch, Box::new(Collected { plain, key, owner }), now).await
+    let mut batch = vec![grants::redeem(grant.id, key.id, now), insert];
+    if narrowed {
+        batch.push(Objection::to(grant, Action::GrantNarrowed, "scope_cap", from).row(app, now)?);
+    }
+    batch.extend(notices::new_device(app, &NewDevice::key(&key, &owner), now)?);
+    let done = finish(app, grant, key.id, from, batch, now).await?;
+    Ok(done.then(|| Polled::Collected(Box::new(Collected { plain, key, owner }))))
 }
 
-pub(super) async fn finish<T>(
+/// Commits a redemption with all that it yields. False if the grant changed meanwhile.
+async fn finish(
     app: &App,
     grant: &Grant,
-    approval: &Approval,
     device: DeviceId,
+    from: &Origin,
     mut batch: Vec<Stmt>,
-    collected: T,
     now: Timestamp,
-) -> Answer<Option<Polled<T>>> {
+) -> Answer<bool> {
     let mut event = app.event(now, Action::GrantRedeemed)?;
-    event.account = approval.by;
+    event.account = match &grant.state {
+        State::Approved(approval) => approval.by,
+        State::Pending | State::Denied { .. } | State::Redeemed { .. } => None,
+    };
     event.client = grant.client().cloned();
     event.grant = Some(grant.id);
     event.device = Some(device);
+    event.address = Some(from.address.clone());
+    // Of a reverse code the device comes last, and may be far from whoever had it shown.
+    event.detail = Ruling::new(app, None, from, &grant.from).detail();
     batch.push(audit::insert(event));
-    match app.store.commit(batch).await? {
-        Committed::Done { .. } => {
-            app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed);
-            Ok(Some(Polled::Collected(collected)))
-        }
-        Committed::Conflict => Ok(None),
+    let done = app.store.commit(batch).await?.is_done();
+    if done {
+        app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed);
     }
+    Ok(done)
 }

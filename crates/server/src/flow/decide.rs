@@ -9,7 +9,7 @@ use countersign_core::audit::Action;
 use countersign_core::client::Client;
 use countersign_core::code::UserCode;
 use countersign_core::grant::{Approval, Ask, Grant, Origin, Refusal, State, Way};
-use countersign_core::id::GrantId;
+use countersign_core::id::{DeviceId, GrantId};
 use countersign_core::node::Node;
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
@@ -17,12 +17,17 @@ use countersign_core::time::Timestamp;
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
+use crate::flow::detect::{self, About, Suspected};
 use crate::flow::pairing;
 use crate::flow::policy::{Lacking, Objection, Ruling};
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
 use crate::telemetry::GrantEvent;
+
+/// So long after an approval people are asked whether it was them; so many at once.
+const LATELY: Duration = Duration::from_hours(24);
+const FEW: u32 = 3;
 
 /// A grant that somebody may decide about, and the client that asks, if one says that it does.
 #[derive(Debug)]
@@ -108,13 +113,27 @@ async fn look(
     };
     limits::give_back(&app.store, counted).await?;
     let grant = &found.grant;
+    let first = grants::opened_by(&app.store, grant.id).await?;
+    if first.is_some_and(|first| first != account.id) {
+        let about = About::grant(grant, account.id, &address.to_string());
+        let mut batch = detect::rows(app, Suspected::CodeOfOthers, about, now)?;
+        let blocked = app.config.detection.block;
+        if blocked {
+            batch.extend([grants::deny(grant.id, None, now), Stmt::tell(Event::Grant(grant.id))]);
+        }
+        let done = app.store.commit(batch).await?.is_done();
+        if blocked && done {
+            app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
+            return Ok(Opened::Wrong);
+        }
+    }
     let mut event = app.event(now, Action::GrantOpened)?;
     event.account = Some(account.id);
     event.client = grant.client().cloned();
     event.grant = Some(grant.id);
     event.address = Some(address.to_string());
     let _opened: Committed =
-        app.store.commit(vec![grants::open(grant.id, now), audit::insert(event)]).await?;
+        app.store.commit(vec![grants::open(grant.id, account.id, now), audit::insert(event)]).await?;
     if grant.opened_at.is_none() {
         app.metrics.grant(grant.ask.door(), GrantEvent::Opened);
     }
@@ -207,6 +226,18 @@ pub async fn lacks(
     Ok(Some(lacking))
 }
 
+/// Notes that a code came with a link where it must be typed.
+pub async fn typed_instead(
+    app: &App,
+    caller: &Caller,
+    found: &Found,
+    here: &Origin,
+    now: Timestamp,
+) -> Answer<()> {
+    let objection = Objection::to(&found.grant, Action::GrantRefused, "complete_uri", here);
+    Objection { account: Some(caller.account.id), ..objection }.note(app, now).await
+}
+
 /// Step 4.
 pub async fn decide(
     app: &App,
@@ -216,7 +247,10 @@ pub async fn decide(
     from: &Origin,
     now: Timestamp,
 ) -> Answer<Decided> {
-    if decision == Decision::Approve && found.grant.undecided(now).is_ok() {
+    if found.grant.undecided(now).is_err() {
+        return Ok(Decided::TooLate);
+    }
+    if decision == Decision::Approve {
         match lacks(app, caller, &found, from, now).await? {
             Some(Lacking::Freshness) => return Ok(Decided::SignInTooOld),
             Some(Lacking::SecondFactor) => return Ok(Decided::SignInTooWeak),
@@ -224,7 +258,15 @@ pub async fn decide(
         }
     }
     let ruling = found.ruling(app, from);
+    let suspicion = match decision {
+        Decision::Approve if ruling.detail().is_some() => {
+            let about = About::grant(&found.grant, caller.account.id, &found.grant.from.address);
+            detect::rows(app, Suspected::FarApproval, about, now)?
+        }
+        Decision::Approve | Decision::Deny => Vec::new(),
+    };
     let grant = *found.grant;
+    let denied = grant.clone();
     let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
     let (by, door) = (caller.account.id, grant.ask.door());
     if let (Decision::Approve, Ask::Pairing(ask)) = (decision, &grant.ask)
@@ -261,6 +303,7 @@ pub async fn decide(
     event.address = Some(from.address.clone());
     let mut batch = vec![change];
     batch.extend(caller.guards(now));
+    batch.extend(suspicion);
     batch.extend([audit::insert(event), Stmt::tell(Event::Grant(id))]);
     match (app.store.commit(batch).await?, decision) {
         (Committed::Conflict, _) => Ok(Decided::TooLate),
@@ -271,6 +314,7 @@ pub async fn decide(
         }
         (Committed::Done { .. }, Decision::Deny) => {
             app.metrics.grant(door, GrantEvent::Denied);
+            detect::denied(app, &denied, by, now).await?;
             Ok(Decided::Denied)
         }
     }
@@ -284,6 +328,23 @@ pub fn pin(app: &App, grant: &Grant) -> Option<Plain> {
         }
         State::Approved(_) | State::Pending | State::Denied { .. } | State::Redeemed { .. } => None,
     }
+}
+
+/// What this person approved lately and may still take back, the newest first. `active` are the devices
+/// that they have.
+pub async fn lately(app: &App, account: &Account, active: &[DeviceId], now: Timestamp) -> Answer<Vec<Found>> {
+    let mut found = Vec::new();
+    for grant in grants::recent(&app.store, account.id, now - LATELY, FEW).await? {
+        let live = match &grant.state {
+            State::Approved(_) => !grant.is_expired(now),
+            State::Redeemed { device, .. } => active.contains(device),
+            State::Pending | State::Denied { .. } => false,
+        };
+        if live {
+            found.extend(with_client(app, grant).await?);
+        }
+    }
+    Ok(found)
 }
 
 /// *This wasn't me*: takes back an approval of this person's, whether the device collected or

@@ -1,12 +1,15 @@
 //! The inventory: everything that was ever approved, in one list.
 
+use std::net::IpAddr;
+
 use countersign_core::account::Account;
 use countersign_core::audit::{Action, Event};
 use countersign_core::grant::{Door, Origin};
-use countersign_core::id::{DeviceId, NodeId};
+use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::NodeKind;
 use countersign_core::scope::Scopes;
 use countersign_core::time::Timestamp;
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::app::{Answer, App};
@@ -163,19 +166,28 @@ pub async fn revoke_own(
     event.account = Some(account.id);
     event.device = Some(id);
     event.address = Some(address.to_owned());
-    let own = [
-        families::end_own(id, account.id, now),
-        api_keys::revoke_own(id, account.id, now),
-        nodes::revoke_own(id, account.id, now),
-    ];
-    first(app, id, own, &event).await
+    first(app, id, revocations(id, account.id, now), &event).await
+}
+
+/// What revokes a device of this person's: an id is one of one kind, so one of them applies.
+pub fn revocations(id: DeviceId, account: AccountId, now: Timestamp) -> [Stmt; 3] {
+    [
+        families::end_own(id, account, now),
+        api_keys::revoke_own(id, account, now),
+        nodes::revoke_own(id, account, now),
+    ]
+}
+
+/// Closes its sockets, if it has any.
+pub fn closing(id: DeviceId) -> Stmt {
+    Stmt::tell(News::Node(id, Ending::Revoked))
 }
 
 /// An id is one of one kind: whichever of the changes applies is done.
 async fn first(app: &App, id: DeviceId, changes: [Stmt; 3], event: &Event) -> Answer<bool> {
     for change in changes {
-        let closing = Stmt::tell(News::Node(id, Ending::Revoked));
-        if app.store.commit(vec![change, audit::insert(event.clone()), closing]).await?.is_done() {
+        let batch = vec![change, audit::insert(event.clone()), closing(id)];
+        if app.store.commit(batch).await?.is_done() {
             return Ok(true);
         }
     }
@@ -199,6 +211,54 @@ pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Ti
     ];
     let _done: Committed = app.store.commit(batch).await?;
     Ok(())
+}
+
+/// What an administrator takes back at once: everything that fits all of these.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// Where it was asked for from.
+    pub network: Option<IpNet>,
+    pub client: Option<String>,
+    /// When it was connected, or asked for: from the one to before the other.
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+impl Sweep {
+    fn fits(&self, from: &Origin, client: Option<&str>, at: Timestamp) -> bool {
+        let address = from.address.parse::<IpAddr>().map(|address| address.to_canonical());
+        self.network.is_none_or(|network| address.is_ok_and(|address| network.contains(&address)))
+            && self.client.as_deref().is_none_or(|wanted| client == Some(wanted))
+            && self.since.is_none_or(|since| at >= since)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// Ends everything that fits: what is still asked for or was not collected is denied for good, what is
+/// connected is revoked. Says what was revoked, and how many questions were denied.
+pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(Vec<Device>, usize)> {
+    // Questions first: what is collected meanwhile is a device by the second look.
+    let mut denied = 0;
+    for grant in grants::live_ones(&app.store, now).await? {
+        let client = grant.client().map(ToString::to_string);
+        if !sweep.fits(&grant.from, client.as_deref(), grant.asked_at) {
+            continue;
+        }
+        let mut event = app.event(now, Action::GrantDenied)?;
+        event.grant = Some(grant.id);
+        event.client = grant.client().cloned();
+        event.detail = Some("by an administrator".to_owned());
+        let batch = vec![grants::end(grant.id, now), audit::insert(event), Stmt::tell(News::Grant(grant.id))];
+        denied += usize::from(app.store.commit(batch).await?.is_done());
+    }
+    let mut revoked = Vec::new();
+    for device in all(app, now).await? {
+        let fits = sweep.fits(&device.from, device.client.as_deref(), device.created_at);
+        if fits && device.status == Status::Active && revoke(app, device.id, now).await? {
+            revoked.push(device);
+        }
+    }
+    Ok((revoked, denied))
 }
 
 /// Revokes anybody's device, as an administrator does. False if there is no such live device.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::account::{Account, Session, SignIn, Username};
+use countersign_core::account::{Account, Session, Username};
 use countersign_core::audit::{Action, Event};
 use countersign_core::code::{CodeStyle, UserCode};
 use countersign_core::grant::Origin;
@@ -325,7 +325,8 @@ pub async fn complete(
             let session = Session {
                 digest: cookie.digest(),
                 account: account.id,
-                sign_in: SignIn { at: now, ..half.sign_in }.and("otp"),
+                // As old as its first factor.
+                sign_in: half.sign_in.and("otp"),
                 expires_at: now + app.config.session_ttl,
             };
             let batch = vec![

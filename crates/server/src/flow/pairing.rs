@@ -5,24 +5,25 @@ use std::time::Duration;
 
 use countersign_core::account::SignIn;
 use countersign_core::audit::Action;
-use countersign_core::code::{Pin, UserCode, draw_pairing};
+use countersign_core::code::{UserCode, draw_pairing};
 use countersign_core::grant::{Approval, Ask, Grant, Origin, PairingAsk, State};
 use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
 use countersign_core::limit::Rule;
 use countersign_core::node::{Node, NodeFacts, READ};
-use countersign_core::policy::Mismatch;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::ask::DRAWS;
-use crate::flow::pin::{self, Checked};
-use crate::flow::policy::{Apart, Objection, Ruling};
+use crate::flow::detect;
+use crate::flow::notices::{self, NewDevice};
+use crate::flow::pin::{self, Checked, Typed};
+use crate::flow::policy::{Objection, Ruling};
 use crate::hub::SocketId;
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
-use crate::store::{Stmt, audit, grants, nodes};
+use crate::store::{Stmt, accounts, audit, grants, nodes};
 use crate::telemetry::{GrantEvent, PairingRefusal};
 
 /// Confirms with a wrong device id that a code outlives.
@@ -70,6 +71,10 @@ pub async fn request(
         let (action, why) = (Action::GrantRefused, "allowed_requester_cidrs");
         let objection = Objection { action, why, grant: None, client: None, account: None, from: &from };
         objection.note(app, now).await?;
+        return Ok(Requesting::Denied);
+    }
+    if detect::asks(app, &from.address, &address_key(address), now).await? {
+        app.metrics.refused("detection");
         return Ok(Requesting::Denied);
     }
     for _ in 0..DRAWS {
@@ -184,7 +189,7 @@ pub struct Confirming<'a> {
     pub typed: &'a str,
     pub node: NodeId,
     /// What the person saw after Approve.
-    pub pin: Option<&'a Pin>,
+    pub pin: Option<&'a Typed>,
     /// Who approves by the same call.
     pub approver: Option<&'a Approver>,
     pub from: &'a Origin,
@@ -200,6 +205,8 @@ pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> 
         app.metrics.refused("wrong_pairing_codes");
         return Ok(Confirmed::TooMany(wait));
     }
+    // Whoever approves by this very call is who collects, and needs no PIN from themselves.
+    let mut own = false;
     // Somebody may decide or collect between the look and the commit; then look again.
     for _ in 0..4 {
         let found = grants::by_pairing_code(&app.store, &app.vault.code(&code)).await?;
@@ -231,20 +238,25 @@ pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> 
             (State::Pending, None) => {
                 return Ok(waiting_for(grant, false));
             }
-            (State::Pending, Some(approver)) => match approve(app, grant, approver, true, from, now).await? {
+            (State::Pending, Some(approver)) => match approve(app, grant, approver, from, now).await? {
                 Decided::Foreign => return Ok(Confirmed::Foreign),
                 Decided::Elsewhere => return Ok(Confirmed::Elsewhere),
-                Decided::Done { .. } | Decided::TooLate => continue,
+                Decided::Done { .. } => {
+                    own = true;
+                    continue;
+                }
+                Decided::TooLate => continue,
             },
         };
-        match pin::check(app, grant, &approval, pin, now).await? {
+        let checked = if own { Checked::Fits } else { pin::check(app, grant, &approval, pin, now).await? };
+        match checked {
             Checked::Fits => {}
             Checked::Wrong => return Ok(waiting_for(grant, true)),
             Checked::Denied => return Ok(Confirmed::Rejected),
             Checked::Again => continue,
         }
         let paired = redeem(app, grant, ask, &approval, from, now).await;
-        pin::give_back(app, &approval, grant, &paired).await;
+        pin::give_back(app, &approval, grant, own || matches!(paired, Ok(Some(_)))).await;
         if let Some(paired) = paired? {
             return Ok(Confirmed::Paired(Box::new(paired)));
         }
@@ -335,12 +347,11 @@ pub async fn may_pair(app: &App, node: NodeId, account: AccountId) -> Answer<boo
     Ok(known.is_none_or(|known| known.node.owner == Some(account)))
 }
 
-/// Step 4, yes. Whoever `collects` by the same call needs no PIN from themselves.
+/// Step 4, yes.
 pub async fn approve(
     app: &App,
     grant: &Grant,
     approver: &Approver,
-    collects: bool,
     from: &Origin,
     now: Timestamp,
 ) -> Answer<Decided> {
@@ -351,8 +362,7 @@ pub async fn approve(
     let ruling = approver.account.map(|_| Ruling::new(app, None, &grant.from, from));
     if let Some(ruling) = &ruling {
         let stale = approver.sign_in.at < grant.asked_at;
-        let again = ruling.policy.mismatch == Mismatch::StepUp && ruling.apart != Apart::No;
-        if ruling.is_denied() || (again && stale) {
+        if ruling.is_denied() || (ruling.wants_again() && stale) {
             let objection = Objection::to(grant, Action::GrantRefused, "mismatch", from);
             Objection { account: approver.account, ..objection }.note(app, now).await?;
             return Ok(Decided::Elsewhere);
@@ -365,13 +375,13 @@ pub async fn approve(
         (Some(None), Authority::Itself) => None,
         (Some(Some(_)), Authority::Itself) => return Ok(Decided::Foreign),
     };
-    let pin_tries = ruling.as_ref().and_then(Ruling::pin_tries).filter(|_| !collects && owner.is_some());
+    let pin_tries = ruling.as_ref().and_then(Ruling::pin_tries);
     let change = match owner {
         Some(_) => {
             let approval = Approval { by: owner, at: now, sign_in: approver.sign_in.clone(), pin_tries };
             grants::approve(grant.id, &approval)
         }
-        None => grants::approve_for_nobody(grant.id, now),
+        None => grants::approve_for_nobody(grant.id, pin_tries, now),
     };
     let detail = ruling.as_ref().and_then(Ruling::detail);
     let pin = pin_tries.map(|_| Plain::new(app.vault.pin(grant.id)));
@@ -473,6 +483,15 @@ async fn redeem(
         nodes::pair(&node, &token.digest(), phc.as_deref()),
         audit::insert(event),
     ];
+    let owner = match node.owner {
+        Some(owner) => accounts::by_id(&app.store, owner).await?,
+        None => None,
+    };
+    if let Some(owner) = &owner {
+        let (door, name) = (grant.ask.door(), node.facts.name.as_str());
+        let new = NewDevice { id, door, name, client: None, owner, from };
+        batch.extend(notices::new_device(app, &new, now)?);
+    }
     if known.is_some() {
         // Whatever is connected with the token before this one.
         batch.push(Stmt::tell(Event::Node(id, Ending::Refreshed)));

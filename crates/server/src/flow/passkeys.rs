@@ -355,6 +355,7 @@ pub async fn remove(
 ) -> Answer<bool> {
     let change = vec![
         passkeys::remove_own(id, session.account),
+        accounts::keeps_a_way(session.account, app.config.passwords),
         // Somebody may be signed in with it.
         accounts::end_other_sessions(session.account, &session.digest),
     ];

@@ -3,7 +3,7 @@
 
 use countersign_core::audit::Action;
 use countersign_core::code::Pin;
-use countersign_core::grant::{Approval, Grant};
+use countersign_core::grant::{Approval, Grant, Origin};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
@@ -11,6 +11,13 @@ use crate::flow::policy::Objection;
 use crate::store::feed::Event;
 use crate::store::{Committed, Stmt, grants};
 use crate::telemetry::GrantEvent;
+
+/// A PIN, and where it was typed.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    pub pin: Pin,
+    pub from: Origin,
+}
 
 /// What a PIN leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +35,7 @@ pub async fn check(
     app: &App,
     grant: &Grant,
     approval: &Approval,
-    typed: Option<&Pin>,
+    typed: Option<&Typed>,
     now: Timestamp,
 ) -> Answer<Checked> {
     if approval.pin_tries.is_none() {
@@ -37,31 +44,33 @@ pub async fn check(
     let Some(typed) = typed else { return Ok(Checked::Wrong) };
     // Counted before it is looked at: of any number at once no more are looked at than there are tries.
     if !app.store.commit(vec![grants::try_pin(grant.id)]).await?.is_done() {
-        return Ok(Checked::Again);
+        // No try is left, or somebody else has decided.
+        return Ok(if end(app, grant, &typed.from, now).await? { Checked::Denied } else { Checked::Again });
     }
-    if typed.is(&app.vault.pin(grant.id)) {
+    if typed.pin.is(&app.vault.pin(grant.id)) {
         return Ok(Checked::Fits);
     }
-    let objection = |action| {
-        let objection = Objection::to(grant, action, "initiation_check", &grant.from);
-        Objection { account: approval.by, ..objection }
-    };
-    objection(Action::PinWrong).note(app, now).await?;
+    Objection::to(grant, Action::PinWrong, "initiation_check", &typed.from).note(app, now).await?;
+    Ok(if end(app, grant, &typed.from, now).await? { Checked::Denied } else { Checked::Wrong })
+}
+
+/// Denies a grant whose tries are used up.
+async fn end(app: &App, grant: &Grant, from: &Origin, now: Timestamp) -> Answer<bool> {
     let batch = vec![
         grants::pin_failed(grant.id, now),
-        objection(Action::GrantDenied).row(app, now)?,
+        Objection::to(grant, Action::GrantDenied, "initiation_check", from).row(app, now)?,
         Stmt::tell(Event::Grant(grant.id)),
     ];
-    if app.store.commit(batch).await?.is_done() {
+    let denied = app.store.commit(batch).await?.is_done();
+    if denied {
         app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
-        return Ok(Checked::Denied);
     }
-    Ok(Checked::Wrong)
+    Ok(denied)
 }
 
 /// The right PIN was typed, and nothing could be handed over: it may be typed again.
-pub async fn give_back<T>(app: &App, approval: &Approval, grant: &Grant, outcome: &Answer<Option<T>>) {
-    if approval.pin_tries.is_none() || matches!(outcome, Ok(Some(_))) {
+pub async fn give_back(app: &App, approval: &Approval, grant: &Grant, handed_over: bool) {
+    if approval.pin_tries.is_none() || handed_over {
         return;
     }
     let given: Result<Committed, _> = app.store.commit(vec![grants::pin_not_tried(grant.id)]).await;

@@ -89,9 +89,13 @@ impl Ruling {
         Some(&self.apart).filter(|apart| **apart != Apart::No && self.policy.mismatch != Mismatch::Off)
     }
 
+    /// Whether only a fresh sign-in will do.
+    pub fn wants_again(&self) -> bool {
+        self.policy.mismatch == Mismatch::StepUp && self.apart != Apart::No
+    }
+
     pub fn demand(&self, app: &App, account: &Account) -> Demand {
-        let again = self.policy.mismatch == Mismatch::StepUp && self.apart != Apart::No;
-        Demand { after_the_question: again, ..demand(app, &self.policy, account) }
+        Demand { after_the_question: self.wants_again(), ..demand(app, &self.policy, account) }
     }
 
     /// Whether a PIN must be typed on the device, and how often that was tried: not yet.
@@ -160,15 +164,24 @@ pub enum Lacking {
 pub struct Sufficient<'a>(&'a Caller);
 
 impl<'a> Sufficient<'a> {
-    pub fn check(app: &App, caller: &'a Caller, now: Timestamp) -> Result<Self, Lacking> {
+    /// What is lacking is written down.
+    pub async fn check(
+        app: &App,
+        caller: &'a Caller,
+        here: &Origin,
+        now: Timestamp,
+    ) -> Answer<Result<Self, Lacking>> {
         let (demand, sign_in) = (demand(app, &app.config.approval, &caller.account), caller.sign_in());
-        if demand.multi_factor && !sign_in.is_multi_factor() {
-            return Err(Lacking::SecondFactor);
-        }
-        if demand.max_age.is_some_and(|age| now.since(sign_in.at) > age) {
-            return Err(Lacking::Freshness);
-        }
-        Ok(Self(caller))
+        let (lacking, why) = if demand.multi_factor && !sign_in.is_multi_factor() {
+            (Lacking::SecondFactor, "acr")
+        } else if demand.max_age.is_some_and(|age| now.since(sign_in.at) > age) {
+            (Lacking::Freshness, "max_age")
+        } else {
+            return Ok(Ok(Self(caller)));
+        };
+        let (action, account) = (Action::GrantSteppedUp, Some(caller.account.id));
+        Objection { action, why, grant: None, client: None, account, from: here }.note(app, now).await?;
+        Ok(Err(lacking))
     }
 
     pub const fn caller(self) -> &'a Caller {

@@ -178,7 +178,10 @@ async fn collect(app: &App, code: &UserCode, from: &Origin, now: Timestamp) -> A
             State::Redeemed { .. } => return Ok(Verified::Used),
             State::Pending | State::Denied { .. } => return Ok(Verified::Unknown),
         };
-        if Ruling::new(app, None, from, &grant.from).is_denied() {
+        let ruling = Ruling::new(app, None, from, &grant.from);
+        // Nobody can be asked to sign in anew here: it must have been fresh when the code was shown.
+        let old = approval.at.since(approval.sign_in.at) > app.config.fresh_for;
+        if ruling.is_denied() || (ruling.wants_again() && old) {
             let objection = Objection::to(&grant, Action::GrantRefused, "mismatch", from);
             Objection { account: approval.by, ..objection }.note(app, now).await?;
             return Ok(Verified::Denied);

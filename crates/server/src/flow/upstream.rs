@@ -25,6 +25,8 @@ use crate::upstream::{Admission, Asking, Upstream};
 const PATIENCE: Duration = Duration::from_mins(15);
 /// A browser is at one provider at a time.
 const KIND: &str = "upstream";
+/// Clocks differ.
+const LEEWAY: Duration = Duration::from_secs(30);
 
 /// What is wanted of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,8 @@ pub struct Purpose {
 #[derive(Serialize, Deserialize)]
 struct Away {
     upstream: String,
+    /// When it was sent away, in microseconds.
+    began: i64,
     #[serde(serialize_with = "wire::reveal")]
     state: Plain,
     #[serde(serialize_with = "wire::reveal")]
@@ -78,6 +82,7 @@ pub async fn begin(
 ) -> Answer<Option<String>> {
     let away = Away {
         upstream: upstream.config.id.clone(),
+        began: now.micros(),
         state: Plain::from_entropy(&app.entropy.bytes()?),
         nonce: Plain::from_entropy(&app.entropy.bytes()?),
         verifier: Plain::from_entropy(&app.entropy.bytes()?),
@@ -122,6 +127,8 @@ pub enum Turned {
     NotAllowed,
     /// They signed in with less than is wanted.
     TooWeak,
+    /// A fresh sign-in was asked for, and there was none, or nobody says so.
+    NotFresh,
     Unreachable,
     /// The identity is somebody else's, or the session may not.
     NotLinked,
@@ -133,7 +140,8 @@ pub enum Finished {
     Yes(Plain),
     /// A second factor is wanted.
     Half(Plain),
-    Linked,
+    /// The session goes on under another cookie.
+    Linked(Plain),
     Turned(Turned),
 }
 
@@ -165,32 +173,35 @@ async fn end(
     if !own || !app.store.commit(vec![challenges::answered(browser, KIND, &kept)]).await?.is_done() {
         return Ok(None);
     }
-    let finished = judge(app, upstream, &away, returned, now).await?;
-    if let Finished::Turned(turned) = &finished {
+    let (finished, why) = judge(app, upstream, &away, returned, now).await?;
+    if let Finished::Turned(_) = &finished {
         let mut event = app.event(now, Action::SignInFailed)?;
+        event.account =
+            returned.session.as_ref().filter(|_| away.purpose.link).map(|session| session.account);
         event.address = Some(returned.from.address.clone());
-        event.detail = Some(format!("upstream {id}: {turned:?}"));
+        event.detail = Some(format!("upstream {id}: {why}"));
         let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
     }
     Ok(Some((away.purpose, finished)))
 }
 
+/// What it comes to, and why, for the audit trail.
 async fn judge(
     app: &App,
     upstream: &Upstream,
     away: &Away,
     returned: &Returned,
     now: Timestamp,
-) -> Answer<Finished> {
+) -> Answer<(Finished, String)> {
     let id = upstream.config.id.as_str();
-    let turned = |turned| Ok(Finished::Turned(turned));
+    let turned = |turned: Turned, why: &str| Ok((Finished::Turned(turned), why.to_owned()));
     let code = match (&returned.code, &returned.error) {
         (Some(code), None) => code,
         (_, Some(error)) => {
-            tracing::info!(upstream = id, error = %error.escape_debug(), "an identity provider said no");
-            return turned(Turned::Cancelled);
+            let error: String = error.escape_debug().take(64).collect();
+            return turned(Turned::Cancelled, &format!("it said {error}"));
         }
-        (None, None) => return turned(Turned::Wrong),
+        (None, None) => return turned(Turned::Wrong, "neither code nor error"),
     };
     let redirect_uri = redirect_uri(app, id);
     let asking = away.asking(&redirect_uri);
@@ -200,26 +211,31 @@ async fn judge(
     };
     let vouched = match admission {
         Ok(Admission::Admitted(vouched)) => vouched,
-        Ok(Admission::Refused(why)) => {
-            tracing::info!(upstream = id, why, "somebody may not sign in");
-            return turned(Turned::NotAllowed);
-        }
-        Ok(Admission::TooWeak) => return turned(Turned::TooWeak),
+        Ok(Admission::Refused(why)) => return turned(Turned::NotAllowed, &why),
+        Ok(Admission::TooWeak) => return turned(Turned::TooWeak, "acr or amr is not what is required"),
         Err(Unverified::Bad(why)) => {
             tracing::warn!(upstream = id, why, "what an identity provider sent is not good");
-            return turned(Turned::Wrong);
+            return turned(Turned::Wrong, &why);
         }
         Err(Unverified::Unreachable(why)) => {
             tracing::warn!(upstream = id, why, "an identity provider cannot be asked");
-            return turned(Turned::Unreachable);
+            return turned(Turned::Unreachable, &why);
         }
     };
+    let began = Timestamp::from_micros(away.began);
+    if away.purpose.again && vouched.sign_in.at + LEEWAY < began {
+        return turned(Turned::NotFresh, "the sign-in there is not a fresh one");
+    }
+    let who = format!("subject {}", vouched.subject);
     if away.purpose.link {
-        return link(app, &vouched, returned, now).await;
+        return Ok((link(app, &vouched, returned, now).await?, who));
     }
     match caller::vouched_for(app, &vouched, now).await? {
-        Some(account) if account.is_enabled() => start(app, upstream, &account, vouched, returned, now).await,
-        Some(_) | None => turned(Turned::NotAllowed),
+        Some(account) if account.is_enabled() => {
+            Ok((start(app, upstream, &account, vouched, returned, now).await?, who))
+        }
+        Some(_) => turned(Turned::NotAllowed, &format!("{who} is disabled")),
+        None => turned(Turned::NotAllowed, &who),
     }
 }
 
@@ -263,15 +279,17 @@ async fn link(app: &App, vouched: &Vouched, returned: &Returned, now: Timestamp)
     }
     let mut event = factors::event(app, session.account, Action::IdentityLinked, &returned.from, now)?;
     event.detail = Some(vouched.issuer.clone());
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let batch = vec![
         accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
-        accounts::identify(&vouched.issuer, &vouched.subject, session.account, vouched.said_at, now),
-        accounts::end_other_sessions(session.account, &session.digest),
+        accounts::join(&vouched.issuer, &vouched.subject, session.account, vouched.said_at, now),
+        accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
+        accounts::end_other_sessions(session.account, &cookie.digest()),
         audit::insert(event),
     ];
     let done = app.store.commit(batch).await?.is_done();
-    Ok(if done { Finished::Linked } else { Finished::Turned(Turned::NotLinked) })
+    Ok(if done { Finished::Linked(cookie) } else { Finished::Turned(Turned::NotLinked) })
 }
 
 /// The providers that somebody's account is joined to, in the order of the configuration.
@@ -280,33 +298,38 @@ pub async fn linked(app: &App, account: AccountId) -> Answer<Vec<&Upstream>> {
     Ok(app.upstreams.iter().filter(|upstream| issuers.contains(&upstream.config.issuer)).collect())
 }
 
-/// Takes an identity away from an account. False if the session may not, or nothing else would be left
-/// to sign in with.
+#[derive(Debug)]
+pub enum Unlinked {
+    /// The session goes on under another cookie.
+    Yes(Plain),
+    /// Nothing else would be left to sign in with.
+    Last,
+    /// The session may not.
+    Refused,
+}
+
+/// Takes an identity away from an account.
 pub async fn unlink(
     app: &App,
     session: &Session,
     upstream: &Upstream,
     from: &Origin,
     now: Timestamp,
-) -> Answer<bool> {
+) -> Answer<Unlinked> {
     if !factors::may_change(app, session, now).await? {
-        return Ok(false);
-    }
-    let password = app.config.passwords && accounts::has_password(&app.store, session.account).await?;
-    let passkeys = factors::of(app, session.account).await?.passkeys > 0;
-    let others = linked(app, session.account).await?;
-    let other = others.iter().any(|other| other.config.issuer != upstream.config.issuer);
-    if !password && !passkeys && !other {
-        return Ok(false);
+        return Ok(Unlinked::Refused);
     }
     let mut event = factors::event(app, session.account, Action::IdentityUnlinked, from, now)?;
     event.detail = Some(upstream.config.issuer.clone());
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let batch = vec![
         accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
         accounts::forget_identity(session.account, &upstream.config.issuer),
-        accounts::end_other_sessions(session.account, &session.digest),
+        accounts::keeps_a_way(session.account, app.config.passwords),
+        accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
+        accounts::end_other_sessions(session.account, &cookie.digest()),
         audit::insert(event),
     ];
-    Ok(app.store.commit(batch).await?.is_done())
+    Ok(if app.store.commit(batch).await?.is_done() { Unlinked::Yes(cookie) } else { Unlinked::Last })
 }

@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::flow::ask::{self, AskRefusal, TokensQuestion};
 use crate::flow::collect::{self, Polled};
 use crate::flow::nodes::Named;
+use crate::flow::pin::Typed;
 use crate::flow::tokens::{self, Introspected, Refreshed, Revoked, TokenSet};
 use crate::http::{self, Form};
 
@@ -147,7 +148,9 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     }
     let resources = resources(&form)?;
     let tokens = match grant {
-        GrantType::DeviceCode => poll(&app, &client, secret, &resources, pin(&form)?.as_ref(), now).await?,
+        GrantType::DeviceCode => {
+            poll(&app, &client, secret, &resources, pin(&form, &parts)?.as_ref(), now).await?
+        }
         GrantType::RefreshToken => refresh(&app, &client, secret, scopes(&form)?, &resources, now).await?,
     };
     Ok(no_store(Json(TokenResponse {
@@ -161,10 +164,11 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
 }
 
 /// What the person saw after Approve, where the policy wants it typed on the device.
-fn pin(form: &Form) -> Result<Option<Pin>, OAuthError> {
+fn pin(form: &Form, parts: &Parts) -> Result<Option<Typed>, OAuthError> {
     let bad =
         |_| OAuthError::InvalidRequest("initiation_pin is the two digits that the browser shows".to_owned());
-    form.one("initiation_pin").map(|pin| pin.parse().map_err(bad)).transpose()
+    let pin = form.one("initiation_pin").map(|pin| pin.parse::<Pin>().map_err(bad)).transpose()?;
+    Ok(pin.map(|pin| Typed { pin, from: http::origin(parts) }))
 }
 
 async fn poll(
@@ -172,7 +176,7 @@ async fn poll(
     client: &Arc<Client>,
     device_code: &str,
     resources: &[String],
-    pin: Option<&Pin>,
+    pin: Option<&Typed>,
     now: Timestamp,
 ) -> Result<Box<TokenSet>, OAuthError> {
     match collect::poll_tokens(app, client, device_code, resources, pin, now).await? {

@@ -1,8 +1,9 @@
 //! The browser behind a request: its one cookie, its session, its language, and whether a form
 //! really came from one of our pages.
 
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{Account, Session};
@@ -25,21 +26,31 @@ pub struct Browser {
     fresh: bool,
     pub session: Option<(Session, Account)>,
     pub lang: Lang,
+    /// Where it is, or would be after a form.
+    pub path: String,
 }
 
 impl Browser {
     pub async fn load(app: &App, parts: &Parts, now: Timestamp) -> Answer<Self> {
-        let lang = Lang::negotiate(&parts.headers);
+        let chosen = cookie::read_language(app, &parts.headers).and_then(Lang::named);
+        let lang = chosen.unwrap_or_else(|| Lang::negotiate(&parts.headers));
+        let path = if parts.method == Method::GET {
+            parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+        } else {
+            parts.uri.path()
+        };
+        let path = path.to_owned();
         match cookie::read(app, &parts.headers) {
             Some(value) => {
                 let session = login::session(app, value, now).await?;
-                Ok(Self { cookie: Plain::new(value.to_owned()), fresh: false, session, lang })
+                Ok(Self { cookie: Plain::new(value.to_owned()), fresh: false, session, lang, path })
             }
             None => Ok(Self {
                 cookie: Plain::from_entropy(&app.entropy.bytes()?),
                 fresh: true,
                 session: None,
                 lang,
+                path,
             }),
         }
     }

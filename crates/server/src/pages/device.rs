@@ -96,8 +96,7 @@ struct ConfirmPage {
 pub async fn device(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, _| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
-        let linked = query.one("user_code").filter(|_| app.config.approval.complete_uri);
-        let code = plausible(linked.unwrap_or_default());
+        let code = plausible(query.one("user_code").unwrap_or_default());
         if browser.account().is_none() {
             return redirect(app, &Next::Device { code }.login_path(false));
         }
@@ -169,6 +168,7 @@ impl Visit<'_> {
         let Some(found) = self.lookup(typed).await? else { return self.wrong(typed) };
         let here = http::origin(self.parts);
         if self.linked && !found.ruling(self.app, &here).policy.complete_uri {
+            decide::typed_instead(self.app, self.caller, &found, &here, self.now).await?;
             let (page, code) = (self.page(), String::new());
             return render(StatusCode::OK, &CodePage { page, code, notice: CodeNotice::TypeIt });
         }
@@ -284,7 +284,7 @@ impl Visit<'_> {
                 Err(_) => self.late(),
             };
         }
-        let (id, who) = (found.grant.id, self.who(&found));
+        let (id, who) = (found.grant.id, who(&self.page(), &found));
         let from = http::origin(self.parts);
         match decide::decide(self.app, self.caller, found, decision, &from, self.now).await? {
             Decided::Approved { pin } => self.approved(id, &who, pin.as_ref()),
@@ -299,15 +299,6 @@ impl Visit<'_> {
                 self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"))
             }
         }
-    }
-
-    /// Who asked, as people should read it: a name that nobody vouches for is none.
-    fn who(&self, found: &Found) -> String {
-        let client = found.client.as_ref().map(|client| client.name.clone());
-        client.unwrap_or_else(|| match &found.grant.ask {
-            Ask::Pairing(ask) => format!("“{}”", ask.facts.name),
-            Ask::Tokens(_) | Ask::Key(_) => self.page().t("command-line"),
-        })
     }
 
     fn approved(&self, id: GrantId, who: &str, pin: Option<&Plain>) -> Outcome {
@@ -327,7 +318,7 @@ impl Visit<'_> {
     /// Loading the result page again sends its form again: then it says the same again.
     async fn late_or_again(&self, id: GrantId, decision: Decision) -> Outcome {
         let Some(found) = decide::reopen(self.app, id).await? else { return self.late() };
-        let who = self.who(&found);
+        let who = who(&self.page(), &found);
         match (decision, &found.grant.state) {
             (
                 Decision::Approve,
@@ -364,6 +355,15 @@ impl Visit<'_> {
         let text = text(&page);
         render(status, &ResultPage { page, title, text, pin: None, undo: None })
     }
+}
+
+/// Who asked, as people should read it: a name that nobody vouches for is none.
+pub fn who(page: &Page, found: &Found) -> String {
+    let client = found.client.as_ref().map(|client| client.name.clone());
+    client.unwrap_or_else(|| match &found.grant.ask {
+        Ask::Pairing(ask) => page.t1("quoted", "name", &ask.facts.name),
+        Ask::Tokens(_) | Ask::Key(_) => page.t("command-line"),
+    })
 }
 
 /// An address, with its country where that is known.

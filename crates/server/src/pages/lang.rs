@@ -16,10 +16,33 @@ fluent_templates::static_loader! {
     };
 }
 
+/// What languages are called by those who speak them.
+const NAMES: [(&str, &str); 8] = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("fr", "Français"),
+    ("es", "Español"),
+    ("pt", "Português"),
+    ("ja", "日本語"),
+    ("zh-Hans", "简体中文"),
+    ("ar", "العربية"),
+];
+
 #[derive(Clone, Debug)]
 pub struct Lang(LanguageIdentifier);
 
 impl Lang {
+    /// One that we speak, by its code.
+    pub fn named(code: &str) -> Option<Self> {
+        LOCALES.locales().find(|known| known.to_string() == code).map(|known| Self(known.clone()))
+    }
+
+    /// Those that we speak: code, what it is called there, and whether it is this one.
+    pub fn all(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let spoken = NAMES.iter().filter(|(code, _)| Self::named(code).is_some());
+        spoken.map(|(code, name)| (*code, *name, self.code() == *code)).collect()
+    }
+
     /// The first language of the header that we speak; English otherwise.
     pub fn negotiate(headers: &HeaderMap) -> Self {
         let asked =
@@ -81,7 +104,7 @@ mod tests {
     fn keys_and_texts_match() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut sources = String::new();
-        for folder in ["templates", "src/pages"] {
+        for folder in ["templates", "src/pages", "src/notices"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 sources.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
             }
@@ -101,6 +124,74 @@ mod tests {
                 let key = rest.split('"').next().unwrap();
                 assert!(keys.contains(&key), "{key} has no text");
             }
+        }
+    }
+
+    const VARIABLES: [&str; 16] = [
+        "address", "client", "day", "device", "here", "hint", "id", "n", "name", "program", "provider",
+        "scope", "server", "there", "when", "why",
+    ];
+
+    /// Texts by key, with the variables that stand in each.
+    fn messages(code: &str) -> std::collections::BTreeMap<String, std::collections::BTreeSet<String>> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("locales/{code}/main.ftl"));
+        let mut messages = std::collections::BTreeMap::new();
+        let mut key = String::new();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            if line.starts_with(|first: char| first.is_ascii_lowercase()) {
+                line.split_once(" =").unwrap().0.clone_into(&mut key);
+                assert!(!messages.contains_key(&key), "{code}: {key} stands there twice");
+            }
+            let variables = line.split("{ $").skip(1).map(|rest| rest.split(' ').next().unwrap().to_owned());
+            if !key.is_empty() {
+                messages.entry(key.clone()).or_insert_with(std::collections::BTreeSet::new).extend(variables);
+            }
+        }
+        messages
+    }
+
+    /// No message is missing in any language, none says less than the English one, none is English.
+    #[test]
+    fn every_language_says_everything() {
+        let english = messages("en");
+        let spoken: Vec<String> = LOCALES.locales().map(ToString::to_string).collect();
+        for (code, _) in NAMES {
+            assert!(spoken.iter().any(|known| known == code), "{code} is not spoken");
+            let own = messages(code);
+            assert_eq!(own.keys().collect::<Vec<_>>().len(), english.len(), "{code}");
+            let lang = Lang::named(code).unwrap();
+            let same = english.iter().filter(|(key, variables)| {
+                assert_eq!(own.get(*key), Some(*variables), "{code}: {key}");
+                let args: Vec<(&'static str, FluentValue<'_>)> =
+                    VARIABLES.map(|name| (name, FluentValue::from(7))).into();
+                // It can be read: the parser leaves out what it does not understand.
+                let said = lang.text_with(key, &args);
+                assert!(!said.contains("Unknown localization") && !said.is_empty(), "{code}: {key}: {said}");
+                said == Lang(langid!("en")).text_with(key, &args)
+            });
+            let same = same.count();
+            assert!(code == "en" || same < 12, "{code}: {same} messages are English");
+        }
+        assert_eq!(spoken.len(), NAMES.len(), "{spoken:?}");
+    }
+
+    #[test]
+    fn languages_are_chosen_by_the_browser() {
+        let chosen = |accepted: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, accepted.parse().unwrap());
+            let lang = Lang::negotiate(&headers);
+            (lang.code(), lang.direction())
+        };
+        for (accepted, code, direction) in [
+            ("de-CH, en;q=0.5", "de", "ltr"),
+            ("pt-BR", "pt", "ltr"),
+            ("zh-CN,zh;q=0.9", "zh-Hans", "ltr"),
+            ("ar-EG", "ar", "rtl"),
+            ("en;q=0.2, ja;q=0.9", "ja", "ltr"),
+            ("nl, fr;q=0.1", "fr", "ltr"),
+        ] {
+            assert_eq!(chosen(accepted), (code.to_owned(), direction), "{accepted}");
         }
     }
 

@@ -179,9 +179,12 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
 pub fn turned(app: &App, browser: &Browser, next: &Next, turned: Turned) -> Outcome {
     let status = match turned {
         Turned::Unreachable => StatusCode::BAD_GATEWAY,
-        Turned::Cancelled | Turned::Wrong | Turned::NotAllowed | Turned::TooWeak | Turned::NotLinked => {
-            StatusCode::UNAUTHORIZED
-        }
+        Turned::Cancelled
+        | Turned::Wrong
+        | Turned::NotAllowed
+        | Turned::TooWeak
+        | Turned::NotFresh
+        | Turned::NotLinked => StatusCode::UNAUTHORIZED,
     };
     form(app, browser, next, status, String::new(), Notice::Turned(turned))
 }

@@ -3,10 +3,12 @@
 mod account;
 mod assets;
 mod browser;
+mod changes;
 mod device;
 mod factors;
 mod lang;
 mod login;
+mod revoke;
 mod upstream;
 
 use std::time::Duration;
@@ -20,15 +22,19 @@ use countersign_core::time::{Timestamp, ceil_secs};
 use fluent_templates::fluent_bundle::FluentValue;
 use std::sync::Arc;
 
-pub use self::account::{account, connecting, revoke};
+pub use self::account::account;
 pub use self::assets::asset;
 use self::browser::Browser;
+pub use self::changes::{change, connecting};
+pub use self::device::place;
 pub use self::device::{device, enter};
 pub use self::factors::{add_passkey, enrol, passkey as new_passkey, totp};
-use self::lang::Lang;
+pub use self::lang::Lang;
 pub use self::login::{complete, leave, login, logout, passkey, second, sign_in, use_passkey};
+pub use self::revoke::{ask, follow};
 pub use self::upstream::{back, begin, icon};
 use crate::app::{App, Fault};
+use crate::cookie;
 use crate::http::{BadForm, Form, RequestIdOf};
 
 /// What every page shows around its own content.
@@ -40,6 +46,7 @@ struct Page {
     verification_path: String,
     csrf: String,
     name: Option<String>,
+    path: String,
 }
 
 impl Page {
@@ -51,7 +58,12 @@ impl Page {
             verification_path: app.config.device.verification_path.clone(),
             csrf: browser.csrf(app),
             name: browser.account().map(|account| account.name.to_string()),
+            path: browser.path.clone(),
         }
+    }
+
+    fn languages(&self) -> Vec<(&'static str, &'static str, bool)> {
+        self.lang.all()
     }
 
     fn t(&self, key: &str) -> String {
@@ -237,6 +249,26 @@ fn redirect(app: &App, path: &str) -> Outcome {
 fn date(lang: &Lang, at: Option<Timestamp>) -> String {
     let at = at.and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
     at.map_or_else(|| lang.text("unknown"), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// Another language, from now on, and back to where somebody was.
+pub async fn language(State(app): State<Arc<App>>, request: Request) -> Response {
+    post(app, request, async |app, _, _, sent, _| {
+        let lang = sent.one("lang").and_then(Lang::named).ok_or(PageError::Form(BadForm::Broken))?;
+        let back = sent.one("back").filter(|back| is_own_path(back)).unwrap_or("/account");
+        let mut response = redirect(app, back)?;
+        if let Some(cookie) = cookie::bake_language(app, &lang.code()) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// A path here, and nowhere else.
+fn is_own_path(path: &str) -> bool {
+    let plain = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    path.starts_with('/') && !path.starts_with("//") && plain && path.len() <= 1024
 }
 
 /// `/`: most people who get here hold a device with a code.

@@ -98,7 +98,8 @@ pub async fn back(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts)
         match finished {
             Finished::Yes(cookie) => go(app, &next.path(app), &cookie),
             Finished::Half(cookie) => go(app, &next.second_path(), &cookie),
-            Finished::Linked => redirect(app, &Next::Account.path(app)),
+            Finished::Linked(cookie) => go(app, &next.path(app), &cookie),
+            Finished::Turned(Turned::NotLinked) => redirect(app, "/account?said=not-linked"),
             Finished::Turned(why) => turned(app, browser, &next, why),
         }
     })

@@ -39,12 +39,15 @@ statements! {
                      THEN NULL ELSE CAST(?2 AS TEXT) END WHERE id = ?1";
     INSERT_OF_ISSUER = "INSERT INTO account (id, name, full_name, tier, created_at, email) SELECT ?1, ?2, ?3, 'none', ?4, \
                         CASE WHEN EXISTS (SELECT 1 FROM account WHERE lower(account.email) = lower(CAST(?5 AS TEXT))) THEN NULL ELSE CAST(?5 AS TEXT) END";
-    OF_SUBJECT = select!(", identity.said_at FROM identity JOIN account ON account.id = identity.account_id \
+    OF_SUBJECT = select!(", identity.said_at, identity.created_at FROM identity JOIN account ON account.id = identity.account_id \
                  WHERE identity.issuer = ?1 AND identity.subject = ?2");
     IDENTIFY = "INSERT INTO identity (issuer, subject, account_id, said_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    JOIN = "INSERT INTO identity (issuer, subject, account_id, said_at, created_at) SELECT ?1, ?2, ?3, ?4, ?5 \
+            WHERE NOT EXISTS (SELECT 1 FROM identity WHERE identity.account_id = ?3 AND identity.issuer = ?1)";
+    KEEPS_A_WAY = "UPDATE account SET tier = tier WHERE id = ?1 AND ((CAST(?2 AS BIGINT) = 1 AND password IS NOT NULL) \
+                   OR EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?1) OR EXISTS (SELECT 1 FROM identity WHERE identity.account_id = ?1))";
     HEARD = "UPDATE identity SET said_at = ?4 WHERE issuer = ?1 AND subject = ?2 AND said_at = ?3";
     ISSUERS_OF = "SELECT issuer FROM identity WHERE account_id = ?1 ORDER BY issuer";
-    HAS_PASSWORD = "SELECT COUNT(*) FROM account WHERE id = ?1 AND password IS NOT NULL";
     FORGET_IDENTITY = "DELETE FROM identity WHERE account_id = ?1 AND issuer = ?2";
     FORGET_IDENTITIES = "DELETE FROM identity WHERE account_id = ?1";
     SESSION = select!(", browser_session.sign_in_at, browser_session.amr, browser_session.expires_at \
@@ -71,6 +74,9 @@ statements! {
     END_OTHER_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1 AND digest <> ?2";
     SESSION_HOLDS = "UPDATE browser_session SET expires_at = expires_at WHERE digest = ?1 AND expires_at > ?2";
     HOLD = "UPDATE account SET tier = tier WHERE id = ?1 AND disabled_at IS NULL";
+    SESSIONS_OF = "SELECT digest, sign_in_at, address, user_agent FROM browser_session \
+                   WHERE account_id = ?1 AND expires_at > ?2 AND awaits IS NULL ORDER BY sign_in_at DESC LIMIT 50";
+    END_OWN_SESSION = "DELETE FROM browser_session WHERE digest = ?1 AND account_id = ?2";
     END_SESSION = "DELETE FROM browser_session WHERE digest = ?1";
     END_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1";
     SWEEP_SESSIONS = "DELETE FROM browser_session WHERE digest IN \
@@ -144,13 +150,34 @@ pub fn identify(issuer: &str, subject: &str, account: AccountId, said_at: Timest
     Stmt::one(IDENTIFY, args)
 }
 
-/// The account of somebody who is known by an issuer, and when the newest token that was listened to
-/// was issued.
-pub async fn of_subject(store: &Store, issuer: &str, subject: &str) -> Result<Option<(Account, Timestamp)>> {
+/// Somebody who is known by an issuer.
+#[derive(Debug)]
+pub struct Known {
+    pub account: Account,
+    /// When the newest token that was listened to was issued.
+    pub said_at: Timestamp,
+    /// The account was made for them, rather than joined to them later.
+    pub made: bool,
+}
+
+pub async fn of_subject(store: &Store, issuer: &str, subject: &str) -> Result<Option<Known>> {
     let Some(mut row) = store.row(OF_SUBJECT, &[issuer.into(), subject.into()]).await? else {
         return Ok(None);
     };
-    Ok(Some((read(&mut row)?, row.take()?)))
+    let (account, said_at): (_, Timestamp) = (read(&mut row)?, row.take()?);
+    let joined_at: Timestamp = row.take()?;
+    Ok(Some(Known { made: joined_at == account.created_at, account, said_at }))
+}
+
+/// The same for somebody who has an account. Conflicts also if this issuer vouches for them already.
+pub fn join(issuer: &str, subject: &str, account: AccountId, said_at: Timestamp, now: Timestamp) -> Stmt {
+    let args = vec![issuer.into(), subject.into(), account.into(), said_at.into(), now.into()];
+    Stmt::one(JOIN, args)
+}
+
+/// After something was taken away that they signed in with: a conflict if nothing is left.
+pub fn keeps_a_way(account: AccountId, passwords: bool) -> Stmt {
+    Stmt::one(KEEPS_A_WAY, vec![account.into(), i64::from(passwords).into()])
 }
 
 /// A conflict if somebody else listened meanwhile.
@@ -168,15 +195,9 @@ pub async fn issuers_of(store: &Store, account: AccountId) -> Result<Vec<String>
     store.rows(ISSUERS_OF, &[account.into()]).await?.into_iter().map(|mut row| row.take()).collect()
 }
 
-pub async fn has_password(store: &Store, account: AccountId) -> Result<bool> {
-    let count: Option<i64> =
-        store.row(HAS_PASSWORD, &[account.into()]).await?.map(|mut row| row.take()).transpose()?;
-    Ok(count == Some(1))
-}
-
-/// A conflict unless this issuer vouches for them, as one person.
+/// Whoever this issuer says that they are.
 pub fn forget_identity(account: AccountId, issuer: &str) -> Stmt {
-    Stmt::one(FORGET_IDENTITY, vec![account.into(), issuer.into()])
+    Stmt::any(FORGET_IDENTITY, vec![account.into(), issuer.into()])
 }
 
 pub fn forget_identities(account: AccountId) -> Stmt {
@@ -316,6 +337,30 @@ pub fn hold(id: AccountId) -> Stmt {
 
 pub fn end_session(digest: &Digest) -> Stmt {
     Stmt::any(END_SESSION, vec![digest.into()])
+}
+
+/// A browser that somebody is signed in with.
+#[derive(Debug)]
+pub struct ListedSession {
+    pub digest: Digest,
+    pub signed_in_at: Timestamp,
+    pub from: Origin,
+}
+
+pub async fn sessions_of(store: &Store, account: AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
+    let read = |mut row: Row| {
+        Ok(ListedSession {
+            digest: row.take()?,
+            signed_in_at: row.take()?,
+            from: Origin { address: row.take()?, user_agent: row.take()? },
+        })
+    };
+    store.rows(SESSIONS_OF, &[account.into(), now.into()]).await?.into_iter().map(read).collect()
+}
+
+/// A conflict unless it is this person's.
+pub fn end_own_session(digest: &Digest, account: AccountId) -> Stmt {
+    Stmt::one(END_OWN_SESSION, vec![digest.into(), account.into()])
 }
 
 pub fn end_sessions(account: AccountId) -> Stmt {

@@ -41,13 +41,14 @@ statements! {
     END_PAIRING = "UPDATE device_grant SET expires_at = CASE WHEN expires_at > ?2 THEN ?2 ELSE expires_at END, code_mac = NULL \
                    WHERE id = ?1 AND node_id IS NOT NULL AND redeemed_at IS NULL";
     FREE_CODES = "UPDATE device_grant SET code_mac = NULL WHERE node_id IS NOT NULL AND code_mac IS NOT NULL AND expires_at <= ?1";
-    APPROVE_FOR_NOBODY = "UPDATE device_grant SET approved_at = ?2, sign_in_at = ?2, amr = '' \
+    APPROVE_FOR_NOBODY = "UPDATE device_grant SET approved_at = ?2, sign_in_at = ?2, amr = '', pin_tries = ?3 \
                           WHERE id = ?1 AND ask = 'pairing' AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2";
     END_OLDER_REVERSE = "UPDATE device_grant SET denied_at = ?2 WHERE id IN (SELECT id FROM device_grant \
                          WHERE account_id = ?1 AND ask = 'reverse' AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
                          ORDER BY asked_at DESC, id DESC LIMIT 100 OFFSET ?3) \
                          AND denied_at IS NULL AND redeemed_at IS NULL";
-    OPEN = "UPDATE device_grant SET opened_at = ?2 WHERE id = ?1 AND opened_at IS NULL";
+    OPEN = "UPDATE device_grant SET opened_at = ?2, opened_by = ?3 WHERE id = ?1 AND opened_at IS NULL";
+    OPENED_BY = "SELECT opened_by FROM device_grant WHERE id = ?1";
     APPROVE = "UPDATE device_grant SET approved_at = ?2, account_id = ?3, sign_in_at = ?4, amr = ?5, pin_tries = ?6, \
                code_mac = CASE WHEN ask = 'pairing' THEN code_mac ELSE NULL END \
                WHERE id = ?1 AND approved_at IS NULL AND denied_at IS NULL AND expires_at > ?2 \
@@ -61,6 +62,8 @@ statements! {
               WHERE id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL AND expires_at > ?2 \
               AND (account_id IS NULL OR EXISTS (SELECT 1 FROM account WHERE account.id = device_grant.account_id AND account.disabled_at IS NULL /* FOR SHARE */)) \
               AND (client_id IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */))";
+    RECENT = select!("WHERE account_id = ?1 AND approved_at > ?2 AND denied_at IS NULL AND ask <> 'reverse' \
+             ORDER BY approved_at DESC LIMIT ?3");
     TRY_PIN = "UPDATE device_grant SET pin_tries = pin_tries + 1 \
                WHERE id = ?1 AND pin_tries < ?2 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     PIN_NOT_TRIED = "UPDATE device_grant SET pin_tries = pin_tries - 1 WHERE id = ?1 AND pin_tries > 0 AND redeemed_at IS NULL";
@@ -70,6 +73,8 @@ statements! {
                          WHERE account_id = ?1 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     END_OF_CLIENT = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL \
                      WHERE client_id = ?1 AND denied_at IS NULL AND redeemed_at IS NULL";
+    LIVE_ONES = select!("WHERE expires_at > ?1 AND denied_at IS NULL AND redeemed_at IS NULL");
+    END = "UPDATE device_grant SET denied_at = ?2, code_mac = NULL WHERE id = ?1 AND denied_at IS NULL AND redeemed_at IS NULL";
     LIVE = "SELECT COUNT(*) FROM device_grant WHERE expires_at > ?1 AND code_mac IS NOT NULL";
     TO_EXPIRE = "SELECT id, ask FROM device_grant WHERE expires_at <= ?1 AND expires_at > ?2 AND expired_at IS NULL \
                  AND denied_at IS NULL AND redeemed_at IS NULL LIMIT ?3";
@@ -271,8 +276,8 @@ pub fn free_codes(now: Timestamp) -> Stmt {
 }
 
 /// Approves a pairing in nobody's name; a conflict unless it is undecided.
-pub fn approve_for_nobody(id: GrantId, now: Timestamp) -> Stmt {
-    Stmt::one(APPROVE_FOR_NOBODY, vec![id.into(), now.into()])
+pub fn approve_for_nobody(id: GrantId, pin_tries: Option<u32>, now: Timestamp) -> Stmt {
+    Stmt::one(APPROVE_FOR_NOBODY, vec![id.into(), now.into(), pin_tries.map(i64::from).into()])
 }
 
 /// Leaves this person the newest `keep` reverse codes that can still be used.
@@ -281,8 +286,16 @@ pub fn end_older_reverse(account: AccountId, keep: u32, now: Timestamp) -> Stmt 
 }
 
 /// Nothing happens to one that somebody opened before.
-pub fn open(id: GrantId, now: Timestamp) -> Stmt {
-    Stmt::any(OPEN, vec![id.into(), now.into()])
+pub fn open(id: GrantId, by: AccountId, now: Timestamp) -> Stmt {
+    Stmt::any(OPEN, vec![id.into(), now.into(), by.into()])
+}
+
+/// Who entered its code first.
+pub async fn opened_by(store: &Store, id: GrantId) -> Result<Option<AccountId>> {
+    match store.row(OPENED_BY, &[id.into()]).await? {
+        Some(mut row) => row.take(),
+        None => Ok(None),
+    }
 }
 
 /// Conflicts unless the grant is undecided and its person enabled.
@@ -328,6 +341,12 @@ pub fn pin_failed(id: GrantId, now: Timestamp) -> Stmt {
     Stmt::one(PIN_FAILED, vec![id.into(), now.into(), i64::from(PIN_TRIES).into()])
 }
 
+/// What this person approved since then and nobody took back, the newest first.
+pub async fn recent(store: &Store, account: AccountId, since: Timestamp, limit: u32) -> Result<Vec<Grant>> {
+    let rows = store.rows(RECENT, &[account.into(), since.into(), limit.into()]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Denies for good what this person approved and no device collected.
 pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {
     Stmt::any(REVOKE_OF_ACCOUNT, vec![account.into(), now.into()])
@@ -335,6 +354,16 @@ pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {
 
 pub fn end_of_client(client: &ClientId, now: Timestamp) -> Stmt {
     Stmt::any(END_OF_CLIENT, vec![client.into(), now.into()])
+}
+
+/// Everything that could still be approved or collected.
+pub async fn live_ones(store: &Store, now: Timestamp) -> Result<Vec<Grant>> {
+    store.rows(LIVE_ONES, &[now.into()]).await?.into_iter().map(read).collect()
+}
+
+/// Denies one for good, whether it was approved or not; a conflict if it ended before.
+pub fn end(id: GrantId, now: Timestamp) -> Stmt {
+    Stmt::one(END, vec![id.into(), now.into()])
 }
 
 /// How many codes could be entered now.

@@ -3,12 +3,13 @@
 use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
-pub const MIGRATIONS: [&str; 5] = [
+pub const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_oauth_door.sql"),
     include_str!("../../migrations/0002_cli_door.sql"),
     include_str!("../../migrations/0003_socket_door.sql"),
     include_str!("../../migrations/0004_factors.sql"),
     include_str!("../../migrations/0005_policy.sql"),
+    include_str!("../../migrations/0006_notices.sql"),
 ];
 
 /// What this program needs.

@@ -23,6 +23,7 @@ pub mod installation;
 pub mod keys;
 mod migrations;
 pub mod nodes;
+pub mod notices;
 pub mod passkeys;
 pub mod postgres;
 pub mod presence;
@@ -292,6 +293,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         keys::STATEMENTS,
         migrations::STATEMENTS,
         nodes::STATEMENTS,
+        notices::STATEMENTS,
         passkeys::STATEMENTS,
         presence::STATEMENTS,
     ]

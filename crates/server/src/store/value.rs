@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use countersign_core::account::Username;
 use countersign_core::client::ClientId;
-use countersign_core::id::{AccountId, AuditId, DeviceId, GrantId, NodeId, PasskeyId, ServerId, TokenId};
+use countersign_core::id::{
+    AccountId, AuditId, DeviceId, GrantId, NodeId, NoticeId, PasskeyId, ServerId, TokenId,
+};
 use countersign_core::node::NodeKind;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
@@ -64,6 +66,7 @@ into_value! {
     TokenId, id => Self::Bytes(id.as_bytes().to_vec());
     NodeId, id => Self::Bytes(id.as_bytes().to_vec());
     ServerId, id => Self::Bytes(id.as_bytes().to_vec());
+    NoticeId, id => Self::Bytes(id.as_bytes().to_vec());
     PasskeyId, id => Self::Bytes(id.as_bytes().to_vec());
     AuditId, id => Self::Bytes(id.as_bytes().to_vec());
 }
@@ -179,7 +182,7 @@ macro_rules! from_bytes {
     )*};
 }
 
-from_bytes!(AccountId, AuditId, DeviceId, GrantId, NodeId, PasskeyId, TokenId, Digest);
+from_bytes!(AccountId, AuditId, DeviceId, GrantId, NodeId, NoticeId, PasskeyId, TokenId, Digest);
 
 /// Text that the domain can parse.
 pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T> {

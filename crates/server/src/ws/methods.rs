@@ -14,6 +14,7 @@ use super::{Ended, Socket};
 use crate::app::{App, rfc3339};
 use crate::flow::nodes::{self, Listed, Named};
 use crate::flow::pairing::{self, Approver, Authority, Confirmed, Confirming, Decided, Requesting};
+use crate::flow::pin::Typed;
 use crate::http::with;
 use crate::telemetry::PairingRefusal;
 
@@ -140,8 +141,9 @@ async fn confirm(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome
     let pin = pin.map_err(|bad| RpcError::Invalid(format!("Invalid parameters: {bad}")))?;
     let app = &socket.app;
     let itself = app.config.pairing.by_itself.then(|| Approver::nobody(Authority::Itself, None, now));
-    let approver = socket.peer.approver(app, now).or(itself);
+    let approver = socket.peer.approver(app, &socket.from, now).await?.or(itself);
     let (from, address) = (&socket.from, socket.address);
+    let pin = pin.map(|pin| Typed { pin, from: socket.from.clone() });
     let (approver, pin) = (approver.as_ref(), pin.as_ref());
     let confirming = Confirming { typed: code, node, pin, approver, from, address, socket: socket.id };
     let ask = || pairing::confirm(app, &confirming, now);
@@ -190,7 +192,7 @@ const FOREIGN: &str = "This device belongs to another account and must be remove
 
 async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) -> Outcome {
     let app = &socket.app;
-    let approver = socket.peer.approver(app, now).ok_or(RpcError::Unauthorized)?;
+    let approver = socket.peer.approver(app, &socket.from, now).await?.ok_or(RpcError::Unauthorized)?;
     let code = params.optional("pairing_code")?;
     let node = params.optional("device_id")?.map(node_id).transpose()?;
     if code.is_none() && node.is_none() {
@@ -200,7 +202,7 @@ async fn decide(socket: &Socket, params: Params<'_>, yes: bool, now: Timestamp) 
     let Some(grant) = pairing::find(app, code, node, now).await? else { return Err(unknown) };
     let Ask::Pairing(ask) = &grant.ask else { return Err(unknown) };
     let decided = if yes {
-        pairing::approve(app, &grant, &approver, false, &socket.from, now).await?
+        pairing::approve(app, &grant, &approver, &socket.from, now).await?
     } else {
         pairing::reject(app, &grant, &approver, &socket.from, now).await?
     };
@@ -263,13 +265,14 @@ async fn rename(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome 
 
 async fn refresh(socket: &Socket, params: Params<'_>, now: Timestamp) -> Outcome {
     let named = params.optional("device_id")?.map(node_id).transpose()?;
+    let may_approve = socket.peer.approver(&socket.app, &socket.from, now).await?.is_some();
     let (node, shown) = match (&socket.peer, named) {
         (Peer::Node(node, token), None) => (Some(Node::clone(node)), Some(*token)),
         (Peer::Node(node, token), Some(id)) if id == node.facts.node => {
             (Some(Node::clone(node)), Some(*token))
         }
         // It yields a credential, as an approval does.
-        (peer, Some(id)) if peer.approver(&socket.app, now).is_some() => {
+        (_, Some(id)) if may_approve => {
             (nodes::by_node(&socket.app, id).await?.map(|listed| listed.node), None)
         }
         (peer, None) if peer.is_operator() => return Err(RpcError::Missing),

@@ -119,17 +119,17 @@ impl Peer {
     }
 
     /// In whose name this peer approves, if it may.
-    pub fn approver(&self, app: &App, now: Timestamp) -> Option<Approver> {
+    pub async fn approver(&self, app: &App, here: &Origin, now: Timestamp) -> Answer<Option<Approver>> {
         if !self.is_operator() {
-            return None;
+            return Ok(None);
         }
         if let Self::Person(caller) = self
-            && Sufficient::check(app, caller, now).is_err()
+            && Sufficient::check(app, caller, here, now).await?.is_err()
         {
-            return None;
+            return Ok(None);
         }
         let nobody = Approver::nobody(Authority::Operator, self.role(), now);
-        Some(match self {
+        Ok(Some(match self {
             Self::Person(caller) => Approver {
                 account: Some(caller.account.id),
                 sign_in: caller.sign_in(),
@@ -137,7 +137,7 @@ impl Peer {
                 ..nobody
             },
             _ => nobody,
-        })
+        }))
     }
 
     /// Whether what it showed when it came is still good.

@@ -12,8 +12,10 @@ mod api_keys;
 mod bounds;
 mod cli_door;
 mod client_authentication;
+
 mod factors;
 mod limits;
+mod notices;
 mod ops;
 mod pages;
 mod pin;

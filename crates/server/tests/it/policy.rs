@@ -114,7 +114,11 @@ async fn codes_are_typed_where_links_are_not_wanted() {
     assert_eq!(key.json["verification_uri_complete"], key.json["verification_uri"]);
     let mut browser = server.signed_in("alice").await;
     browser.get(&format!("/device?user_code={}", device.user_code)).await;
+    browser.submit("user_code", &[("user_code", &device.user_code)]).await;
+    browser.expect(200, "For this device, links do not do");
     assert!(!browser.page.contains(&device.user_code), "{}", browser.page);
+    let noted = "audit WHERE action = 'grant.refused' AND detail = 'approval.complete_uri'";
+    assert_eq!(server.count(noted).await, 1);
     browser.approve(&device).await;
 }
 

@@ -57,7 +57,7 @@ async fn a_phone_pairs_when_its_person_approves() {
     browser.get("/account").await;
     assert!(browser.page.contains("online") && browser.page.contains(PHONE), "{}", browser.page);
     browser.submit("device_id", &[("action", "rename"), ("name", "Kitchen <b>tablet</b>")]).await;
-    browser.expect(200, "The device has its new name");
+    browser.expect(200, "The new name is saved");
     assert!(browser.page.contains("Kitchen &#60;b&#62;tablet") && !browser.page.contains("<b>tablet"));
     let metrics = server.http.get(server.ops("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("countersign_sockets_open 2"), "{metrics}");

@@ -280,6 +280,7 @@ impl Server {
             server: self,
             cookie: None,
             known: None,
+            language: None,
             page: String::new(),
             status: StatusCode::OK,
             path: String::new(),
@@ -358,6 +359,8 @@ pub struct Browser<'a> {
     pub cookie: Option<String>,
     /// By what the server knows it again.
     pub known: Option<String>,
+    /// In which language somebody reads.
+    pub language: Option<String>,
     pub page: String,
     pub status: StatusCode,
     pub path: String,
@@ -426,7 +429,8 @@ impl Browser<'_> {
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Response {
         let request = match &self.cookie {
             Some(cookie) => {
-                let known = self.known.iter().map(|known| format!("; {known}"));
+                let more = self.known.iter().chain(&self.language);
+                let known = more.map(|cookie| format!("; {cookie}"));
                 request.header(COOKIE, known.fold(cookie.clone(), |all, known| all + &known))
             }
             None => request,
@@ -434,8 +438,11 @@ impl Browser<'_> {
         let response = request.send().await.unwrap();
         for set in response.headers().get_all(SET_COOKIE) {
             let pair = set.to_str().unwrap().split(';').next().unwrap().to_owned();
-            let place =
-                if pair.starts_with("countersign-known=") { &mut self.known } else { &mut self.cookie };
+            let place = match pair.split('=').next() {
+                Some("countersign-known") => &mut self.known,
+                Some("countersign-language") => &mut self.language,
+                _ => &mut self.cookie,
+            };
             *place = Some(pair);
         }
         response

@@ -1,0 +1,112 @@
+//! Who is told of what: mail and webhooks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_core::secret::Plain;
+use serde::Deserialize;
+use url::Url;
+
+use super::sources::Reader;
+
+#[derive(Clone, Debug)]
+pub struct Notices {
+    /// People are told of each device that was connected to their account.
+    pub new_device: bool,
+    /// How long the link in such a notice is good.
+    pub link_ttl: Duration,
+    pub mail: Option<Mail>,
+    pub webhooks: Vec<Webhook>,
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// `smtp://` or `smtps://`, with user and password.
+    pub url: Plain,
+    pub from: String,
+    /// In which language.
+    pub language: String,
+}
+
+/// One of `webhooks.endpoints`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub id: String,
+    pub url: String,
+    /// `whsec_` and base64, as Standard Webhooks writes it.
+    #[serde(default)]
+    secret: Option<Plain>,
+    #[serde(default)]
+    secret_file: Option<PathBuf>,
+    /// The key that signs.
+    #[serde(skip)]
+    pub key: Vec<u8>,
+    /// Types of events. Empty: all.
+    #[serde(default)]
+    pub events: Vec<String>,
+}
+
+impl Webhook {
+    fn complete(mut self) -> Result<Self, String> {
+        let web = Url::parse(&self.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !web {
+            return Err("its url is no http or https URL".to_owned());
+        }
+        let secret = match (&self.secret, &self.secret_file) {
+            (Some(secret), None) => secret.reveal().to_owned(),
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .map_err(|error| format!("cannot read {}: {error}", file.display()))?
+                .trim_end()
+                .to_owned(),
+            _ => return Err("it needs a secret or a secret_file".to_owned()),
+        };
+        let bare = secret.strip_prefix("whsec_").unwrap_or(&secret);
+        let key = STANDARD.decode(bare).ok().filter(|key| (24..=64).contains(&key.len()));
+        self.key = key.ok_or("its secret is whsec_ and the base64 of 24 to 64 random bytes: printf whsec_; head -c 32 /dev/urandom | base64")?;
+        Ok(self)
+    }
+}
+
+impl Notices {
+    pub(super) fn read(read: &mut Reader<'_>) -> Self {
+        let (url, from) = (read.optional("mail.smtp_url"), read.optional("mail.from"));
+        let mail = match (url, from) {
+            (Some(url), Some(from)) => {
+                if !(url.starts_with("smtp://") || url.starts_with("smtps://")) {
+                    let why = "expected smtp:// or smtps://, such as smtps://user:password@mail.example.com";
+                    read.problem("mail.smtp_url", why);
+                }
+                Some(Mail { url: Plain::new(url), from, language: read.text("mail.language") })
+            }
+            (Some(_), None) => read.missing("mail.from", "mail.smtp_url is set"),
+            (None, Some(_)) => read.missing("mail.smtp_url", "mail.from is set"),
+            (None, None) => None,
+        };
+        let mut webhooks: Vec<Webhook> = Vec::new();
+        for webhook in read.tables::<Webhook>("webhooks.endpoints") {
+            let id = webhook.id.clone();
+            match webhook.complete() {
+                Ok(webhook) if webhooks.iter().any(|other| other.id == webhook.id) => {
+                    read.problem("webhooks.endpoints", &format!("{id}: another one has the same id"));
+                }
+                Ok(webhook) => webhooks.push(webhook),
+                Err(why) => read.problem("webhooks.endpoints", &format!("{id}: {why}")),
+            }
+        }
+        Self {
+            new_device: read.parse("notices.new_device", "true or false").unwrap_or(true),
+            link_ttl: read.span("notices.link_ttl", Duration::from_mins(1)..=Duration::from_hours(24 * 366)),
+            mail,
+            webhooks,
+        }
+    }
+
+    /// Whether anybody can be told anything.
+    pub const fn any(&self) -> bool {
+        self.mail.is_some() || !self.webhooks.is_empty()
+    }
+}
