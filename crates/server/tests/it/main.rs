@@ -13,6 +13,7 @@ mod bounds;
 mod cli_door;
 mod client_authentication;
 
+mod documents;
 mod factors;
 mod limits;
 mod notices;
