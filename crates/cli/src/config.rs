@@ -51,7 +51,7 @@ pub fn load(global: &Global, flags: &[(&str, &Option<String>)]) -> Outcome<Confi
 pub fn run(global: &Global, command: &ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Check => {
-            load(global, &[])?;
+            countersign_server::app::check(&load(global, &[])?)?;
             line("The configuration is good.")
         }
         ConfigCommand::Show { json: as_json } => {

@@ -28,3 +28,10 @@ CREATE INDEX revoke_link_expiry ON revoke_link (expires_at);
 
 -- Whoever entered its code first.
 ALTER TABLE device_grant ADD COLUMN opened_by BYTEA;
+
+-- With which login an API key was made, or a question answered: whatever came of an approval that is
+-- taken back ends with it.
+ALTER TABLE api_key ADD COLUMN made_with BYTEA;
+ALTER TABLE device_grant ADD COLUMN made_with BYTEA;
+CREATE INDEX api_key_made_with ON api_key (made_with) WHERE made_with IS NOT NULL;
+CREATE INDEX device_grant_made_with ON device_grant (made_with) WHERE made_with IS NOT NULL;

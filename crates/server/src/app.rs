@@ -181,6 +181,13 @@ impl App {
     }
 }
 
+/// Whether everything that a configuration names outside of the database can be used.
+pub fn check(config: &Config) -> Answer<()> {
+    let _mailer = Mailer::new(config.notices.mail.as_ref()).map_err(Fault::Mail)?;
+    let _places = Places::open(&config.geoip).map_err(Fault::Places)?;
+    Ok(())
+}
+
 fn create_private_folder(path: &std::path::Path) -> Answer<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let failed =

@@ -231,8 +231,11 @@ impl Issuer {
         };
         let address = |text: &&str| {
             text.len() <= 254
-                && text.contains('@')
-                && !text.chars().any(|c| c.is_whitespace() || is_hidden(c))
+                && text.matches('@').count() == 1
+                && text.parse::<lettre::Address>().is_ok()
+                && !text
+                    .chars()
+                    .any(|c| matches!(c, '"' | ',' | ';' | '<' | '>') || c.is_whitespace() || is_hidden(c))
         };
         let amr = claims.get("amr").and_then(Value::as_array).into_iter().flatten();
         Ok(Vouched {

@@ -177,7 +177,9 @@ impl Upstream {
         if said("nonce") != Some(asking.nonce.reveal()) {
             return Err(bad("its nonce is not the one of this sign-in"));
         }
-        if said("azp").is_some_and(|azp| azp != id) {
+        // OpenID Connect Core §3.1.3.7.
+        let for_others = claims.get("aud").and_then(Value::as_array).is_some_and(|aud| aud.len() > 1);
+        if said("azp").is_some_and(|azp| azp != id) || (for_others && said("azp").is_none()) {
             return Err(bad("it was issued to another client"));
         }
         let missing = self.wanted().any(|name| !claims.contains_key(name));
@@ -197,11 +199,13 @@ impl Upstream {
     /// was verified is said by whoever says the address.
     fn complete(&self, claims: &mut Said, more: &Said) {
         let email = self.config.claims.email.as_str();
-        if !claims.contains_key(email) || claims.get(email) == more.get(email) {
+        let same = claims.get(email) == more.get(email) && !claims.contains_key("email_verified");
+        if !claims.contains_key(email) || same {
             let verified = more.get("email_verified").cloned();
             claims.extend(verified.map(|verified| ("email_verified".to_owned(), verified)));
         }
-        let wanted: Vec<String> = self.wanted().map(str::to_owned).collect();
+        let wanted = self.wanted().filter(|name| *name != "email_verified");
+        let wanted: Vec<String> = wanted.map(str::to_owned).collect();
         for name in wanted {
             if let (false, Some(value)) = (claims.contains_key(&name), more.get(&name)) {
                 claims.insert(name, value.clone());

@@ -253,7 +253,7 @@ pub async fn verify(State(app): State<Arc<App>>, request: Request) -> Outcome {
     body.finish()?;
     match reverse::verify(&app, &typed, http::origin(&parts), http::address(&parts), now).await? {
         Verified::Key(key) => Ok(collected(&key)),
-        Verified::Denied => Err(ApiError::Forbidden("not from this network")),
+        Verified::Denied => Err(ApiError::Denied),
         Verified::Unknown => Err(ApiError::NotFound("there is no such code, or it has expired")),
         Verified::Used => Err(ApiError::Used),
         Verified::Limited(wait) => Err(ApiError::Limited(wait)),

@@ -9,7 +9,13 @@ use countersign_core::secret::Plain;
 use serde::Deserialize;
 use url::Url;
 
+use super::public_url::is_loopback;
 use super::sources::Reader;
+use crate::flow::{detect, notices};
+use crate::pages::LANGUAGES;
+
+/// What webhooks can be told of.
+const EVENTS: [&str; 2] = [notices::CONNECTED, detect::EVENT];
 
 #[derive(Clone, Debug)]
 pub struct Notices {
@@ -50,6 +56,13 @@ pub struct Webhook {
     pub events: Vec<String>,
 }
 
+/// Nobody on the way can read it: TLS, or this very machine.
+fn is_private(url: &str) -> bool {
+    let Ok(parsed) = Url::parse(url) else { return true };
+    let tls = parsed.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+    parsed.scheme() == "smtps" || tls || is_loopback(&parsed)
+}
+
 impl Webhook {
     fn complete(mut self) -> Result<Self, String> {
         let web = Url::parse(&self.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
@@ -64,6 +77,9 @@ impl Webhook {
                 .to_owned(),
             _ => return Err("it needs a secret or a secret_file".to_owned()),
         };
+        if let Some(odd) = self.events.iter().find(|event| !EVENTS.contains(&event.as_str())) {
+            return Err(format!("`{odd}` is no event; use {}", EVENTS.join(", ")));
+        }
         let bare = secret.strip_prefix("whsec_").unwrap_or(&secret);
         let key = STANDARD.decode(bare).ok().filter(|key| (24..=64).contains(&key.len()));
         self.key = key.ok_or("its secret is whsec_ and the base64 of 24 to 64 random bytes: printf whsec_; head -c 32 /dev/urandom | base64")?;
@@ -73,6 +89,8 @@ impl Webhook {
 
 impl Notices {
     pub(super) fn read(read: &mut Reader<'_>) -> Self {
+        let spoken = |name: &str| LANGUAGES.iter().map(|(code, _)| *code).find(|code| *code == name);
+        let language = read.named("mail.language", spoken, &LANGUAGES.map(|(code, _)| code));
         let (url, from) = (read.optional("mail.smtp_url"), read.optional("mail.from"));
         let mail = match (url, from) {
             (Some(url), Some(from)) => {
@@ -80,7 +98,12 @@ impl Notices {
                     let why = "expected smtp:// or smtps://, such as smtps://user:password@mail.example.com";
                     read.problem("mail.smtp_url", why);
                 }
-                Some(Mail { url: Plain::new(url), from, language: read.text("mail.language") })
+                if !is_private(&url) {
+                    let why =
+                        "this would send mail and password in the clear: use smtps://, or add ?tls=required";
+                    read.problem("mail.smtp_url", why);
+                }
+                Some(Mail { url: Plain::new(url), from, language: language.to_owned() })
             }
             (Some(_), None) => read.missing("mail.from", "mail.smtp_url is set"),
             (None, Some(_)) => read.missing("mail.smtp_url", "mail.from is set"),

@@ -83,6 +83,7 @@ pub async fn create(
     let (plain, key, insert) = make(app, new, now)?;
     let mut batch = vec![insert];
     batch.extend(caller.guards(now));
+    batch.extend(caller.login().map(|login| api_keys::made_with(key.id, login)));
     batch.extend(notices::new_device(app, &NewDevice::key(&key, &caller.account), now)?);
     batch.push(audit::insert(event(app, &key, Action::ApiKeyMade, Some(&key.from), now)?));
     Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))

@@ -70,6 +70,14 @@ impl Caller {
         }
     }
 
+    /// The login of a device's that speaks here in its person's name.
+    pub fn login(&self) -> Option<DeviceId> {
+        match &self.proof {
+            Proof::Token(access) => Some(access.family),
+            Proof::Session(_) | Proof::Vouched { .. } | Proof::Key(_) | Proof::Node(_) => None,
+        }
+    }
+
     /// Statements that conflict if what they showed is not good any more when the rest is committed.
     pub fn guards(&self, now: Timestamp) -> Vec<Stmt> {
         match &self.proof {

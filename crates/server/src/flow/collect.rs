@@ -274,7 +274,8 @@ pub(super) async fn redeem_key(
         lifetime: app.config.cli.key_ttl,
     };
     let (plain, key, insert) = api_keys::make(app, new, now)?;
-    let mut batch = vec![grants::redeem(grant.id, key.id, now), insert];
+    let inherit = crate::store::api_keys::inherit(key.id, grant.id);
+    let mut batch = vec![grants::redeem(grant.id, key.id, now), insert, inherit];
     if narrowed {
         batch.push(Objection::to(grant, Action::GrantNarrowed, "scope_cap", from).row(app, now)?);
     }

@@ -18,8 +18,8 @@ use crate::app::{Answer, App, uncancelled};
 use crate::flow::caller::Caller;
 use crate::flow::clients::known;
 use crate::flow::detect::{self, About, Suspected};
-use crate::flow::pairing;
 use crate::flow::policy::{Lacking, Objection, Ruling};
+use crate::flow::{devices, pairing};
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
@@ -122,6 +122,9 @@ async fn look(
             batch.extend([grants::deny(grant.id, None, now), Stmt::tell(Event::Grant(grant.id))]);
         }
         let done = app.store.commit(batch).await?.is_done();
+        if done {
+            app.metrics.suspected(Suspected::CodeOfOthers.name());
+        }
         if blocked && done {
             app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
             return Ok(Opened::Wrong);
@@ -266,7 +269,7 @@ pub async fn decide(
         Decision::Approve | Decision::Deny => Vec::new(),
     };
     let grant = *found.grant;
-    let denied = grant.clone();
+    let (denied, suspected) = (grant.clone(), !suspicion.is_empty());
     let (id, asked_at, client) = (grant.id, grant.asked_at, grant.client().cloned());
     let (by, door) = (caller.account.id, grant.ask.door());
     if let (Decision::Approve, Ask::Pairing(ask)) = (decision, &grant.ask)
@@ -302,12 +305,16 @@ pub async fn decide(
     event.grant = Some(id);
     event.address = Some(from.address.clone());
     let mut batch = vec![change];
+    batch.extend(caller.login().map(|login| grants::made_with(id, login)));
     batch.extend(caller.guards(now));
     batch.extend(suspicion);
     batch.extend([audit::insert(event), Stmt::tell(Event::Grant(id))]);
     match (app.store.commit(batch).await?, decision) {
         (Committed::Conflict, _) => Ok(Decided::TooLate),
         (Committed::Done { .. }, Decision::Approve) => {
+            if suspected {
+                app.metrics.suspected(Suspected::FarApproval.name());
+            }
             app.metrics.grant(door, GrantEvent::Approved);
             app.metrics.approved_after(now.since(asked_at));
             Ok(Decided::Approved { pin: pin_tries.map(|_| Plain::new(app.vault.pin(id))) })
@@ -370,6 +377,9 @@ pub async fn undo(app: &App, account: &Account, id: GrantId, from: &Origin, now:
         };
         event.client = grant.client().cloned();
         let mut batch = vec![change, audit::insert(event.clone()), Stmt::tell(Event::Grant(id))];
+        if let State::Redeemed { device, .. } = &grant.state {
+            batch.extend(devices::offspring(*device, now));
+        }
         if let (Ask::Pairing(_), State::Redeemed { device, .. }) = (&grant.ask, &grant.state) {
             batch.push(Stmt::tell(Event::Node(*device, Ending::Revoked)));
         }

@@ -65,7 +65,6 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// What writes it down and tells of it.
 pub fn rows(app: &App, suspected: Suspected, about: About, now: Timestamp) -> Answer<Vec<Stmt>> {
-    app.metrics.suspected(suspected.name());
     let suspicion = notices::Suspicion {
         kind: suspected.name().to_owned(),
         grant_id: about.grant.map(|id| id.to_string()),
@@ -88,6 +87,7 @@ pub fn rows(app: &App, suspected: Suspected, about: About, now: Timestamp) -> An
 
 async fn note(app: &App, suspected: Suspected, about: About, now: Timestamp) -> Answer<()> {
     let _noted: Committed = app.store.commit(rows(app, suspected, about, now)?).await?;
+    app.metrics.suspected(suspected.name());
     Ok(())
 }
 

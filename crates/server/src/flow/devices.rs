@@ -178,6 +178,12 @@ pub fn revocations(id: DeviceId, account: AccountId, now: Timestamp) -> [Stmt; 3
     ]
 }
 
+/// What ends everything that was made, and answers everything that was approved, in its person's name
+/// with a login that was never theirs.
+pub fn offspring(login: DeviceId, now: Timestamp) -> [Stmt; 2] {
+    [api_keys::revoke_made_with(login, now), grants::deny_made_with(login, now)]
+}
+
 /// Closes its sockets, if it has any.
 pub fn closing(id: DeviceId) -> Stmt {
     Stmt::tell(News::Node(id, Ending::Revoked))
@@ -255,6 +261,7 @@ pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(V
     for device in all(app, now).await? {
         let fits = sweep.fits(&device.from, device.client.as_deref(), device.created_at);
         if fits && device.status == Status::Active && revoke(app, device.id, now).await? {
+            let _ended: Committed = app.store.commit(offspring(device.id, now).into()).await?;
             revoked.push(device);
         }
     }

@@ -162,12 +162,13 @@ pub async fn follow(app: &App, token: &str, from: &Origin, now: Timestamp) -> An
     event.detail = Some("by the link of a notice".to_owned());
     let changes = devices::revocations(device.id, account.id, now);
     for change in changes {
-        let batch = vec![
+        let mut batch = vec![
             notices::use_link(id, now),
             change,
             audit::insert(event.clone()),
             devices::closing(device.id),
         ];
+        batch.extend(devices::offspring(device.id, now));
         if let Committed::Done { .. } = app.store.commit(batch).await? {
             return Ok(true);
         }

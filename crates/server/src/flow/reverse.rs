@@ -88,6 +88,7 @@ pub async fn make(
             grants::insert_approved(&grant, &app.vault.reverse(&code), &approval)?,
             audit::insert(event),
         ]);
+        batch.extend(caller.login().map(|login| grants::made_with(id, login)));
         if app.store.commit(batch).await?.is_done() {
             app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
             return Ok(Making::Made(Made {

@@ -42,9 +42,10 @@ pub async fn end_others(app: &App, session: &Session, from: &Origin, now: Timest
     Ok(app.store.commit(batch).await?.is_done())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Changed {
-    Done,
+    /// The session goes on under another cookie.
+    Done(Plain),
     /// Too short or too long.
     Unfit,
     /// The session may not, or there are no passwords here.
@@ -72,14 +73,16 @@ pub async fn change_password(
         Err(PasswordError::Busy) => return Ok(Changed::Busy),
         Err(error) => return Err(Fault::Password(error)),
     };
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let batch = vec![
         accounts::hold(account.id),
         accounts::session_holds(&session.digest, now),
         accounts::set_password(account.id, &hash),
-        accounts::end_other_sessions(account.id, &session.digest),
+        accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
+        accounts::end_other_sessions(account.id, &cookie.digest()),
         attempts::forget(&login::name_bucket(app, Some(&account.name))),
         audit::insert(factors::event(app, account.id, Action::UserPassword, from, now)?),
     ];
     let done = app.store.commit(batch).await?.is_done();
-    Ok(if done { Changed::Done } else { Changed::Refused })
+    Ok(if done { Changed::Done(cookie) } else { Changed::Refused })
 }

@@ -2,7 +2,7 @@
 
 use countersign_core::secret::Plain;
 use lettre::message::Mailbox;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use crate::app::App;
@@ -40,6 +40,8 @@ impl Mailer {
             .from(from.clone())
             .to(to)
             .subject(lang.text_with("mail-subject", &[("device", connected.name.as_str().into())]))
+            .message_id(None)
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(text(app, lang, connected))
             .map_err(|error| error.to_string())?;

@@ -4,7 +4,8 @@
 mod mail;
 mod webhook;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_core::time::Timestamp;
@@ -14,13 +15,15 @@ pub use self::mail::Mailer;
 use crate::app::{Answer, App, Fault};
 use crate::flow::notices::open;
 use crate::issuers;
+use crate::store::Stmt;
 use crate::store::notices::{self, Due, Kind};
-use crate::store::{Committed, Stmt};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// Notices that one look takes.
-const BATCH: u32 = 20;
+const BATCH: u32 = 500;
+/// Notices that are under way to one place at once.
+const AT_ONCE: usize = 8;
 /// A node that took one and went away has lost it after so long.
 const CLAIM: Duration = Duration::from_mins(2);
 /// Waits after each attempt that failed; after the last one nobody tries any more.
@@ -49,26 +52,51 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             return;
         }
     };
+    let under = Under::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        if let Err(error) = look(&app, &http).await {
+        if let Err(error) = look(&app, &http, &under).await {
             tracing::error!(%error, "notices wait; the next look tries again");
         }
     }
 }
 
-async fn look(app: &App, http: &reqwest::Client) -> Answer<()> {
+/// What is on its way now, by where to.
+#[derive(Clone, Default)]
+struct Under(Arc<Mutex<HashMap<(Kind, String), usize>>>);
+
+impl Under {
+    fn change(&self, due: &Due, change: impl FnOnce(&mut usize)) -> usize {
+        let mut under = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = under.entry((due.kind, due.target.clone())).or_default();
+        change(count);
+        *count
+    }
+}
+
+/// Takes what is due; whoever is slow to answer holds up only what is for them.
+async fn look(app: &Arc<App>, http: &reqwest::Client, under: &Under) -> Answer<()> {
     for due in notices::due(&app.store, app.clock.now(), BATCH).await? {
         let now = app.clock.now();
-        if !app.store.commit(vec![notices::claim(&due, now + CLAIM)]).await?.is_done() {
+        if under.change(&due, |_| ()) >= AT_ONCE
+            || !app.store.commit(vec![notices::claim(&due, now + CLAIM)]).await?.is_done()
+        {
             continue;
         }
-        let outcome = deliver(app, http, &due, now).await;
-        let change = settle(app, &due, outcome, app.clock.now());
-        let _settled: Committed = app.store.commit(vec![change]).await?;
+        under.change(&due, |count| *count += 1);
+        let (app, http, under) = (app.clone(), http.clone(), under.clone());
+        tokio::spawn(async move {
+            let outcome = deliver(&app, &http, &due, now).await;
+            let change = settle(&app, &due, outcome, app.clock.now());
+            // If it cannot be written down, it comes again, with the same id.
+            if let Err(error) = app.store.commit(vec![change]).await {
+                tracing::warn!(%error, "what became of a notice could not be written down");
+            }
+            under.change(&due, |count| *count -= 1);
+        });
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ impl Change<'_> {
             "password" => {
                 let new = Plain::new(form.one("new_password").unwrap_or_default().to_owned());
                 match sessions::change_password(app, session, account, new, &from, now).await? {
-                    Changed::Done => ok("account-password-changed"),
+                    Changed::Done(cookie) => go(app, "/account?said=password", &cookie).map(Done::Gone),
                     Changed::Unfit => {
                         Ok(Done::Said(StatusCode::UNPROCESSABLE_ENTITY, "account-password-unfit"))
                     }

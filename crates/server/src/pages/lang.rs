@@ -17,7 +17,7 @@ fluent_templates::static_loader! {
 }
 
 /// What languages are called by those who speak them.
-const NAMES: [(&str, &str); 8] = [
+pub const LANGUAGES: [(&str, &str); 8] = [
     ("en", "English"),
     ("de", "Deutsch"),
     ("fr", "Français"),
@@ -39,7 +39,7 @@ impl Lang {
 
     /// Those that we speak: code, what it is called there, and whether it is this one.
     pub fn all(&self) -> Vec<(&'static str, &'static str, bool)> {
-        let spoken = NAMES.iter().filter(|(code, _)| Self::named(code).is_some());
+        let spoken = LANGUAGES.iter().filter(|(code, _)| Self::named(code).is_some());
         spoken.map(|(code, name)| (*code, *name, self.code() == *code)).collect()
     }
 
@@ -155,7 +155,7 @@ mod tests {
     fn every_language_says_everything() {
         let english = messages("en");
         let spoken: Vec<String> = LOCALES.locales().map(ToString::to_string).collect();
-        for (code, _) in NAMES {
+        for (code, _) in LANGUAGES {
             assert!(spoken.iter().any(|known| known == code), "{code} is not spoken");
             let own = messages(code);
             assert_eq!(own.keys().collect::<Vec<_>>().len(), english.len(), "{code}");
@@ -172,7 +172,7 @@ mod tests {
             let same = same.count();
             assert!(code == "en" || same < 12, "{code}: {same} messages are English");
         }
-        assert_eq!(spoken.len(), NAMES.len(), "{spoken:?}");
+        assert_eq!(spoken.len(), LANGUAGES.len(), "{spoken:?}");
     }
 
     #[test]

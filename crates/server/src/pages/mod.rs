@@ -29,7 +29,7 @@ pub use self::changes::{change, connecting};
 pub use self::device::place;
 pub use self::device::{device, enter};
 pub use self::factors::{add_passkey, enrol, passkey as new_passkey, totp};
-pub use self::lang::Lang;
+pub use self::lang::{LANGUAGES, Lang};
 pub use self::login::{complete, leave, login, logout, passkey, second, sign_in, use_passkey};
 pub use self::revoke::{ask, follow};
 pub use self::upstream::{back, begin, icon};

@@ -3,7 +3,7 @@
 use countersign_core::account::{Account, Username};
 use countersign_core::client::ClientId;
 use countersign_core::grant::Origin;
-use countersign_core::id::{AccountId, DeviceId};
+use countersign_core::id::{AccountId, DeviceId, GrantId};
 use countersign_core::key::{Key, USE_PRECISION};
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
@@ -30,6 +30,9 @@ statements! {
                  LEFT JOIN client ON client.id = k.client_id WHERE k.account_id = ?1 ORDER BY k.created_at DESC, k.id DESC");
     ALL = select!(", account.name, client.name FROM api_key AS k JOIN account ON account.id = k.account_id \
           LEFT JOIN client ON client.id = k.client_id ORDER BY k.created_at DESC, k.id DESC");
+    MADE_WITH = "UPDATE api_key SET made_with = ?2 WHERE id = ?1";
+    INHERIT = "UPDATE api_key SET made_with = (SELECT device_grant.made_with FROM device_grant WHERE device_grant.id = ?2) WHERE id = ?1";
+    REVOKE_MADE_WITH = "UPDATE api_key SET revoked_at = ?2 WHERE made_with = ?1 AND revoked_at IS NULL";
     INSERT = "INSERT INTO api_key (id, digest, account_id, client_id, grant_id, name, shown, scopes, address, user_agent, \
               created_at, expires_at) SELECT ?1, ?2, account.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
               FROM account WHERE account.id = ?3 AND account.disabled_at IS NULL \
@@ -146,6 +149,20 @@ pub fn revoke_own(id: DeviceId, account: AccountId, now: Timestamp) -> Stmt {
 /// Revokes a key that somebody found where it should not be; a conflict if it was revoked before.
 pub fn report(id: DeviceId, now: Timestamp) -> Stmt {
     Stmt::one(REPORT, vec![id.into(), now.into()])
+}
+
+/// This key was made with that login.
+pub fn made_with(key: DeviceId, login: DeviceId) -> Stmt {
+    Stmt::one(MADE_WITH, vec![key.into(), login.into()])
+}
+
+/// With whatever login the question was answered that it is the answer to.
+pub fn inherit(key: DeviceId, grant: GrantId) -> Stmt {
+    Stmt::one(INHERIT, vec![key.into(), grant.into()])
+}
+
+pub fn revoke_made_with(login: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::any(REVOKE_MADE_WITH, vec![login.into(), now.into()])
 }
 
 pub fn revoke_of_account(account: AccountId, now: Timestamp) -> Stmt {

@@ -64,6 +64,8 @@ statements! {
               AND (client_id IS NULL OR EXISTS (SELECT 1 FROM client WHERE client.id = device_grant.client_id /* FOR SHARE */))";
     RECENT = select!("WHERE account_id = ?1 AND approved_at > ?2 AND denied_at IS NULL AND ask <> 'reverse' \
              ORDER BY approved_at DESC LIMIT ?3");
+    MADE_WITH = "UPDATE device_grant SET made_with = ?2 WHERE id = ?1";
+    DENY_MADE_WITH = "UPDATE device_grant SET denied_at = ?2 WHERE made_with = ?1 AND denied_at IS NULL AND redeemed_at IS NULL";
     TRY_PIN = "UPDATE device_grant SET pin_tries = pin_tries + 1 \
                WHERE id = ?1 AND pin_tries < ?2 AND approved_at IS NOT NULL AND denied_at IS NULL AND redeemed_at IS NULL";
     PIN_NOT_TRIED = "UPDATE device_grant SET pin_tries = pin_tries - 1 WHERE id = ?1 AND pin_tries > 0 AND redeemed_at IS NULL";
@@ -324,6 +326,16 @@ pub fn undo(id: GrantId, by: AccountId, now: Timestamp) -> Stmt {
 /// Conflicts unless the grant is approved and unspent, and its person and client still allowed.
 pub fn redeem(id: GrantId, device: DeviceId, now: Timestamp) -> Stmt {
     Stmt::one(REDEEM, vec![id.into(), now.into(), device.into()])
+}
+
+/// It was answered with that login.
+pub fn made_with(id: GrantId, login: DeviceId) -> Stmt {
+    Stmt::one(MADE_WITH, vec![id.into(), login.into()])
+}
+
+/// Denies for good what was answered with that login and not collected.
+pub fn deny_made_with(login: DeviceId, now: Timestamp) -> Stmt {
+    Stmt::any(DENY_MADE_WITH, vec![login.into(), now.into()])
 }
 
 /// Takes one of the tries for a PIN; a conflict if none is left.

@@ -541,3 +541,38 @@ async fn no_key_and_no_code_stands_in_the_database() {
     }
     assert!(dump.windows(9).any(|window| window == b"CLI (Devi"), "the dump shows what is stored");
 }
+
+#[tokio::test]
+async fn what_a_login_made_ends_with_the_approval_that_is_taken_back() {
+    let server = server().await;
+    let settings = countersign_server::flow::clients::ClientSettings {
+        scopes: Some("openid devices".parse().unwrap()),
+        ..Default::default()
+    };
+    server.add_client("dashboard", None, settings).await;
+    let device = server.ask("dashboard", "openid devices").await;
+    let mut alice = server.signed_in("alice").await;
+    alice.approve(&device).await;
+    let token = text(&server.poll(&device).await.ok(), "access_token").to_owned();
+    let call = async |path: &str, body: Value| server.v1(Method::POST, path, Some(&token), Some(body)).await;
+    let made = call("/v1/auth/api-keys", json!({ "name": "spawn" })).await;
+    let used = call("/v1/auth/dashboard-code", json!({})).await.ok();
+    let reverse = server.verify(text(&used, "cli_code")).await.ok();
+    let unused = call("/v1/auth/dashboard-code", json!({})).await.ok();
+    let (collected, open) = (server.ask_key(json!({})).await, server.ask_key(json!({})).await);
+    for asked in [&collected, &open] {
+        call("/v1/auth/device/authorize", json!({ "user_code": asked.user_code })).await.ok();
+    }
+    let forward = server.poll_key(&collected).await.ok();
+    // One that its person made on the page is none of it.
+    let own = server.key().await;
+    alice.submit("undo", &[("undo", "undo")]).await;
+    alice.expect(200, "Undone");
+    for key in [&made.json, &reverse, &forward] {
+        let me = server.v1(Method::GET, "/v1/auth/me", Some(text(key, "api_key")), None).await;
+        assert_eq!(me.status, 401, "{}", me.json);
+    }
+    failed(&server.verify(text(&unused, "cli_code")).await, 404, "not_found");
+    failed(&server.poll_key(&open).await, 400, "access_denied");
+    server.v1(Method::GET, "/v1/auth/me", Some(text(&own, "api_key")), None).await.ok();
+}

@@ -155,7 +155,7 @@ async fn other_doors_keep_to_the_policy_too() {
     assert_eq!(refused, (-32003, "Devices may not ask from this network".to_owned()));
     let code = server.http.post(server.url("/v1/auth/cli-verify")).header("x-forwarded-for", "203.0.113.7");
     let code = code.json(&json!({ "cli_code": "ABC234" })).send().await.unwrap();
-    assert_eq!(code.status(), 403);
+    assert_eq!(code.status(), 400);
 
     // An operator with one factor makes no credential of anybody's device.
     let mut phone = socket::connect(&server, None).await;

@@ -179,6 +179,7 @@ async fn what_is_not_right_lets_nobody_in() {
         json!({ "nonce": null }),
         json!({ "aud": "them" }),
         json!({ "aud": ["us", "them"], "azp": "them" }),
+        json!({ "aud": ["us", "them"] }),
         json!({ "iss": "https://corp.example" }),
         json!({ "exp": now - 60 }),
         json!({ "exp": null }),
@@ -406,4 +407,48 @@ async fn without_passwords_none_is_taken() {
     browser.post("/login", &fields).await;
     assert_eq!(browser.status, 403);
     assert_eq!(server.count("browser_session").await, 0);
+}
+
+#[tokio::test]
+async fn an_address_is_verified_by_whoever_says_it() {
+    let provider = Provider::start().await;
+    let server = provider.server(&json!({ "allowed_domains": ["good.example"] }), &[]).await;
+    let try_in = async |lies: Value, userinfo: Value| {
+        *provider.shared.userinfo.lock().unwrap() = userinfo;
+        let mut browser = server.browser();
+        provider.sign_in(&server, &mut browser, &lies).await;
+        browser.status.as_u16()
+    };
+    let said =
+        |email: &str, verified: bool| json!({ "sub": "Kim-1", "email": email, "email_verified": verified });
+    let silent = json!({ "email": "z@good.example", "email_verified": null });
+    assert_eq!(try_in(silent.clone(), said("other@evil.example", true)).await, 401);
+    assert_eq!(try_in(silent.clone(), said("z@good.example", false)).await, 401);
+    let denied = json!({ "email": "z@good.example", "email_verified": false });
+    assert_eq!(try_in(denied, said("z@good.example", true)).await, 401);
+    for odd in
+        ["a@evil.example,b@good.example", "x@evil.example@good.example", "\"a@evil.example\"@good.example"]
+    {
+        assert_eq!(try_in(json!({ "email": odd }), json!({ "sub": "Kim-1" })).await, 401, "{odd}");
+    }
+    assert_eq!(server.count("account WHERE email LIKE '%good.example'").await, 0);
+    assert_eq!(try_in(silent, said("z@good.example", true)).await, 200);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_should_be_fresh_must_be() {
+    let provider = Provider::start().await;
+    let server = provider.server(&json!({}), &[]).await;
+    let mut browser = server.browser();
+    for stale in [json!({ "auth_time": server.now().secs() - 120 }), json!({ "auth_time": null })] {
+        let asked = leave(&mut browser, "/login/upstream/corp?next=account&again=yes").await;
+        provider.says(&server, &asked["nonce"], &stale);
+        provider.come_back(&mut browser, &asked["state"]).await;
+        browser.expect(401, "You were not asked there who you are");
+    }
+    // Without a time it is good for signing in, and for nothing that must be fresh.
+    provider.sign_in(&server, &mut browser, &json!({ "auth_time": null })).await;
+    browser.expect(200, "Your devices");
+    browser.get("/account/totp").await;
+    browser.expect(200, "Please sign in again");
 }
