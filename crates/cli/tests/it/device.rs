@@ -147,6 +147,15 @@ async fn nothing_secret_stands_in_the_log() {
         secrets.extend(fields.iter().map(|field| json[field].as_str().unwrap().to_owned()));
     }
     secrets.push(asked["user_code"].as_str().unwrap().replace('-', ""));
+    let kept = ["--credentials", "kept/pairing.json"];
+    let pair = [&["pair", "--server", &server.url, "--name", "Phone"], &kept[..]].concat();
+    let mut child = countersign(folder.path()).args(pair).spawn().unwrap();
+    let (code, mut rest) = code_of(&mut child);
+    person.decide(&code, "approve").await;
+    rest.read_to_end(&mut Vec::new()).unwrap();
+    stdout(&child.wait_with_output().unwrap());
+    // Six digits may stand in a time; the token stands nowhere.
+    secrets.push(stdout(&run(folder.path(), &[&["token"], &kept[..]].concat())).trim().to_owned());
     let (code, log) = server.terminate();
     assert_eq!(code, Some(0));
     assert!(log.contains("/oauth2/v1/token") && log.contains("\"status\":200"), "it does log: {log}");
