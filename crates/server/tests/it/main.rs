@@ -16,6 +16,7 @@ mod client_authentication;
 mod documents;
 mod factors;
 mod limits;
+mod nodes;
 mod notices;
 mod ops;
 mod pages;

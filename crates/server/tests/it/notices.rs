@@ -9,7 +9,7 @@ use crate::policy::{PROXY, elsewhere};
 use crate::support::{PASSWORD, Server, text};
 
 /// Nobody is there: what is sent waits.
-const HOOK: (&str, &str) = (
+pub const HOOK: (&str, &str) = (
     "webhooks.endpoints",
     r#"json:[{"id":"ops","url":"http://127.0.0.1:9/","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}]"#,
 );

@@ -309,6 +309,14 @@ impl Server {
         &self.database
     }
 
+    /// Another server on the same database, with the same key and clock.
+    pub async fn twin(&self, settings: &[(&str, &str)]) -> Self {
+        let clock = self.running.app.clock.clone();
+        let running = boot(self.folder.path(), &self.database, settings, clock).await;
+        let (folder, database) = (tempfile::tempdir().unwrap(), self.database.clone());
+        Self { running, http: self.http.clone(), folder, database }
+    }
+
     /// Stops the server and starts another on the same folder, at the same moment.
     pub async fn restart(self) -> Self {
         let Self { running, http, folder, database } = self;
