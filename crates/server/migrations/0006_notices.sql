@@ -13,8 +13,8 @@ CREATE TABLE outbox (
     failed_at  BIGINT,
     error      TEXT
 );
-CREATE INDEX outbox_due ON outbox (next_at) WHERE failed_at IS NULL;
-CREATE INDEX outbox_failed ON outbox (failed_at) WHERE failed_at IS NOT NULL;
+CREATE INDEX outbox_due ON outbox (kind, target, next_at) WHERE failed_at IS NULL;
+CREATE INDEX outbox_age ON outbox (created_at);
 
 -- Links in notices that disconnect one device, once.
 CREATE TABLE revoke_link (

@@ -48,6 +48,7 @@ pub struct App {
     pub upstream_sign_ins_per_address: PerMinute,
     pub asks_seen: PerMinute,
     pub told_of: PerMinute,
+    pub password_changes: PerMinute,
     pub hub: Arc<Hub>,
     pub places: Places,
     pub mailer: Mailer,
@@ -158,6 +159,7 @@ impl App {
             ),
             asks_seen: PerMinute::new(config.detection.asks_per_address, clock.clone()),
             told_of: PerMinute::new(1, clock.clone()),
+            password_changes: PerMinute::new(5, clock.clone()),
             upgrades_per_address: PerMinute::new(config.limits.upgrades_per_address, clock.clone()),
             imported_tokens_per_address: PerMinute::new(
                 config.limits.imported_tokens_per_address,

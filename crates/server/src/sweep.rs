@@ -65,6 +65,7 @@ fn forget(app: &App, now: Timestamp) {
     app.upstream_sign_ins_per_address.sweep();
     app.asks_seen.sweep();
     app.told_of.sweep();
+    app.password_changes.sweep();
 }
 
 /// One sweep: everything that is due at `now`, one bounded batch after the other.

@@ -217,9 +217,8 @@ impl Upstream {
     fn wanted(&self) -> impl Iterator<Item = &str> {
         let Self { config, .. } = self;
         let mapped = [Some(&config.claims.email), Some(&config.claims.name), config.claims.username.as_ref()];
-        let verified = (!config.allowed_domains.is_empty()).then_some("email_verified");
         let mapped = mapped.into_iter().flatten().chain(config.rules.iter().map(|rule| &rule.claim));
-        mapped.map(String::as_str).chain(verified)
+        mapped.map(String::as_str).chain(["email_verified"])
     }
 
     /// Whether whoever this is may come in, and as whom.
@@ -227,9 +226,11 @@ impl Upstream {
         let config = &self.config;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let mut vouched = self.issuer.vouched(&self.renamed(claims), now)?;
-        let is_verified = claims
-            .get("email_verified")
-            .is_some_and(|said| *said == Value::Bool(true) || said.as_str() == Some("true"));
+        // It speaks of the claim `email`, and of no other.
+        let is_verified = self.config.claims.email == "email"
+            && claims
+                .get("email_verified")
+                .is_some_and(|said| *said == Value::Bool(true) || said.as_str() == Some("true"));
         if !is_verified {
             // Some providers let people write what they like there.
             vouched.email = None;

@@ -127,6 +127,11 @@ pub async fn rotate(
     let mut rotated = event(app, &key, Action::ApiKeyRotated, Some(&key.from), now)?;
     rotated.detail = Some(format!("successor of {id}"));
     let mut batch = vec![insert, api_keys::succeed(id, caller.account.id, key.id, end, now)];
+    batch.push(match caller.login() {
+        Some(login) => api_keys::made_with(key.id, login),
+        None => api_keys::inherit_of_key(key.id, id),
+    });
+    batch.extend(notices::new_device(app, &NewDevice::key(&key, &caller.account), now)?);
     batch.extend(caller.guards(now));
     batch.push(audit::insert(rotated));
     Ok(app.store.commit(batch).await?.is_done().then_some((plain, key)))

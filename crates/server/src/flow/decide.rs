@@ -27,7 +27,9 @@ use crate::telemetry::GrantEvent;
 
 /// So long after an approval people are asked whether it was them; so many at once.
 const LATELY: Duration = Duration::from_hours(24);
-const FEW: u32 = 3;
+const FEW: usize = 5;
+/// So many are looked through for those that are still there.
+const LOOKED_THROUGH: u32 = 100;
 
 /// A grant that somebody may decide about, and the client that asks, if one says that it does.
 #[derive(Debug)]
@@ -113,23 +115,6 @@ async fn look(
     };
     limits::give_back(&app.store, counted).await?;
     let grant = &found.grant;
-    let first = grants::opened_by(&app.store, grant.id).await?;
-    if first.is_some_and(|first| first != account.id) {
-        let about = About::grant(grant, account.id, &address.to_string());
-        let mut batch = detect::rows(app, Suspected::CodeOfOthers, about, now)?;
-        let blocked = app.config.detection.block;
-        if blocked {
-            batch.extend([grants::deny(grant.id, None, now), Stmt::tell(Event::Grant(grant.id))]);
-        }
-        let done = app.store.commit(batch).await?.is_done();
-        if done {
-            app.metrics.suspected(Suspected::CodeOfOthers.name());
-        }
-        if blocked && done {
-            app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
-            return Ok(Opened::Wrong);
-        }
-    }
     let mut event = app.event(now, Action::GrantOpened)?;
     event.account = Some(account.id);
     event.client = grant.client().cloned();
@@ -140,7 +125,37 @@ async fn look(
     if grant.opened_at.is_none() {
         app.metrics.grant(grant.ask.door(), GrantEvent::Opened);
     }
+    // After it was written down who was first: of two at once, one is the second.
+    let first = grants::opened_by(&app.store, grant.id).await?;
+    if first.is_some_and(|first| first != account.id)
+        && second_person(app, grant, account, address, now).await?
+    {
+        return Ok(Opened::Wrong);
+    }
     Ok(Opened::Found(found))
+}
+
+/// A second person entered a code. Whether that ended it.
+async fn second_person(
+    app: &App,
+    grant: &Grant,
+    account: &Account,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<bool> {
+    let about = About::grant(grant, account.id, &address.to_string());
+    // Once a minute is enough to be told.
+    if app.told_of.check(&grant.id.to_string()).is_ok() {
+        detect::note(app, Suspected::CodeOfOthers, about, now).await?;
+    }
+    if !app.config.detection.block {
+        return Ok(false);
+    }
+    let batch = vec![grants::deny(grant.id, None, now), Stmt::tell(Event::Grant(grant.id))];
+    if app.store.commit(batch).await?.is_done() {
+        app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
+    }
+    Ok(true)
 }
 
 fn is_key(grant: &Grant) -> bool {
@@ -341,7 +356,10 @@ pub fn pin(app: &App, grant: &Grant) -> Option<Plain> {
 /// that they have.
 pub async fn lately(app: &App, account: &Account, active: &[DeviceId], now: Timestamp) -> Answer<Vec<Found>> {
     let mut found = Vec::new();
-    for grant in grants::recent(&app.store, account.id, now - LATELY, FEW).await? {
+    for grant in grants::recent(&app.store, account.id, now - LATELY, LOOKED_THROUGH).await? {
+        if found.len() == FEW {
+            break;
+        }
         let live = match &grant.state {
             State::Approved(_) => !grant.is_expired(now),
             State::Redeemed { device, .. } => active.contains(device),

@@ -85,7 +85,7 @@ pub fn rows(app: &App, suspected: Suspected, about: About, now: Timestamp) -> An
     Ok(batch)
 }
 
-async fn note(app: &App, suspected: Suspected, about: About, now: Timestamp) -> Answer<()> {
+pub async fn note(app: &App, suspected: Suspected, about: About, now: Timestamp) -> Answer<()> {
     let _noted: Committed = app.store.commit(rows(app, suspected, about, now)?).await?;
     app.metrics.suspected(suspected.name());
     Ok(())

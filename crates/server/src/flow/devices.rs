@@ -166,7 +166,7 @@ pub async fn revoke_own(
     event.account = Some(account.id);
     event.device = Some(id);
     event.address = Some(address.to_owned());
-    first(app, id, revocations(id, account.id, now), &event).await
+    first(app, id, revocations(id, account.id, now).map(|change| vec![change]), &event).await
 }
 
 /// What revokes a device of this person's: an id is one of one kind, so one of them applies.
@@ -190,9 +190,9 @@ pub fn closing(id: DeviceId) -> Stmt {
 }
 
 /// An id is one of one kind: whichever of the changes applies is done.
-async fn first(app: &App, id: DeviceId, changes: [Stmt; 3], event: &Event) -> Answer<bool> {
-    for change in changes {
-        let batch = vec![change, audit::insert(event.clone()), closing(id)];
+async fn first(app: &App, id: DeviceId, changes: [Vec<Stmt>; 3], event: &Event) -> Answer<bool> {
+    for mut batch in changes {
+        batch.extend([audit::insert(event.clone()), closing(id)]);
         if app.store.commit(batch).await?.is_done() {
             return Ok(true);
         }
@@ -261,7 +261,6 @@ pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(V
     for device in all(app, now).await? {
         let fits = sweep.fits(&device.from, device.client.as_deref(), device.created_at);
         if fits && device.status == Status::Active && revoke(app, device.id, now).await? {
-            let _ended: Committed = app.store.commit(offspring(device.id, now).into()).await?;
             revoked.push(device);
         }
     }
@@ -274,5 +273,8 @@ pub async fn revoke(app: &App, id: DeviceId, now: Timestamp) -> Answer<bool> {
     event.device = Some(id);
     event.detail = Some("by an administrator".to_owned());
     let any = [families::end_live(id, now), api_keys::revoke(id, now), nodes::revoke(id, now)];
+    // Who does this means that it should never have been.
+    let [keys, questions] = offspring(id, now);
+    let any = any.map(|change| vec![change, keys.clone(), questions.clone()]);
     first(app, id, any, &event).await
 }

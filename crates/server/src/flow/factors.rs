@@ -16,6 +16,7 @@ use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
 
 use crate::app::{Answer, App, Fault, uncancelled};
 use crate::limits::{self, address_key};
+use crate::store::accounts::Ways;
 use crate::store::{Committed, Stmt, accounts, audit, factors, passkeys};
 
 /// Seconds of a step (RFC 6238 §5.2 recommends 30), and how many to either side a clock may be off.
@@ -55,6 +56,15 @@ pub async fn of(app: &App, account: AccountId) -> Answer<Factors> {
     let recovery_left = factors::recovery_left(&app.store, account).await?;
     let passkeys = passkeys::count(&app.store, account).await?;
     Ok(Factors { totp, passkeys, recovery_left })
+}
+
+/// With what people sign in here.
+pub fn ways(app: &App) -> Ways {
+    Ways {
+        passwords: app.config.passwords,
+        passkeys: app.passkeys.is_possible(),
+        issuers: app.config.upstreams.iter().map(|upstream| upstream.issuer.clone()).collect(),
+    }
 }
 
 /// Whether a session may change what its person signs in with: a stolen one, or one that showed less
@@ -223,19 +233,26 @@ pub fn event(app: &App, account: AccountId, action: Action, from: &Origin, now: 
     Ok(event)
 }
 
-/// Takes the app away. False if the session may not.
-pub async fn remove_totp(app: &App, session: &Session, from: &Origin, now: Timestamp) -> Answer<bool> {
+/// Takes the app away. The session goes on under another cookie; `None` if it may not.
+pub async fn remove_totp(
+    app: &App,
+    session: &Session,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<Option<Plain>> {
     if !may_change(app, session, now).await? {
-        return Ok(false);
+        return Ok(None);
     }
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let batch = vec![
         accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
         factors::remove_totp(session.account),
-        accounts::end_other_sessions(session.account, &session.digest),
+        accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
+        accounts::end_other_sessions(session.account, &cookie.digest()),
         audit::insert(event(app, session.account, Action::TotpRemoved, from, now)?),
     ];
-    Ok(app.store.commit(batch).await?.is_done())
+    Ok(app.store.commit(batch).await?.is_done().then_some(cookie))
 }
 
 /// Ten new codes in the place of the old ones; `None` if the session may not.

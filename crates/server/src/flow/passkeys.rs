@@ -345,21 +345,25 @@ pub async fn rename(
     commit(app, session, change, Action::PasskeyRenamed, from, now).await
 }
 
-/// False if there is no such passkey of theirs, or the session may not.
+/// The session goes on under another cookie. `None` if there is no such passkey of theirs, nothing else
+/// would be left to sign in with, or the session may not.
 pub async fn remove(
     app: &App,
     session: &Session,
     id: PasskeyId,
     from: &Origin,
     now: Timestamp,
-) -> Answer<bool> {
+) -> Answer<Option<Plain>> {
+    let cookie = Plain::from_entropy(&app.entropy.bytes()?);
     let change = vec![
         passkeys::remove_own(id, session.account),
-        accounts::keeps_a_way(session.account, app.config.passwords),
+        accounts::keeps_a_way(session.account, &factors::ways(app)),
+        accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
         // Somebody may be signed in with it.
-        accounts::end_other_sessions(session.account, &session.digest),
+        accounts::end_other_sessions(session.account, &cookie.digest()),
     ];
-    commit(app, session, change, Action::PasskeyRemoved, from, now).await
+    let done = commit(app, session, change, Action::PasskeyRemoved, from, now).await?;
+    Ok(done.then_some(cookie))
 }
 
 async fn commit(

@@ -26,7 +26,11 @@ pub async fn end(
     now: Timestamp,
 ) -> Answer<bool> {
     let event = factors::event(app, session.account, Action::SessionEnded, from, now)?;
-    let batch = vec![accounts::end_own_session(other, session.account), audit::insert(event)];
+    let batch = vec![
+        accounts::session_holds(&session.digest, now),
+        accounts::end_own_session(other, session.account),
+        audit::insert(event),
+    ];
     Ok(app.store.commit(batch).await?.is_done())
 }
 
@@ -67,6 +71,10 @@ pub async fn change_password(
     }
     if !PASSWORD_BYTES.contains(&password.reveal().len()) {
         return Ok(Changed::Unfit);
+    }
+    // Each costs as much as a sign-in.
+    if app.password_changes.check(&account.id.to_string()).is_err() {
+        return Ok(Changed::Busy);
     }
     let hash = match app.hasher.hash(password, &app.entropy).await {
         Ok(hash) => hash,

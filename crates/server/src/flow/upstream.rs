@@ -326,7 +326,7 @@ pub async fn unlink(
         accounts::hold(session.account),
         accounts::session_holds(&session.digest, now),
         accounts::forget_identity(session.account, &upstream.config.issuer),
-        accounts::keeps_a_way(session.account, app.config.passwords),
+        accounts::keeps_a_way(session.account, &factors::ways(app)),
         accounts::strengthen(&session.digest, &cookie.digest(), &session.sign_in),
         accounts::end_other_sessions(session.account, &cookie.digest()),
         audit::insert(event),

@@ -1,5 +1,6 @@
 //! Mail to people, over SMTP.
 
+use countersign_core::id::NoticeId;
 use countersign_core::secret::Plain;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, MIME_VERSION_1_0};
@@ -31,7 +32,7 @@ impl Mailer {
         Ok(Self(Some((transport, from, language))))
     }
 
-    pub async fn send(&self, app: &App, notice: &Notice) -> Result<(), String> {
+    pub async fn send(&self, app: &App, id: NoticeId, notice: &Notice) -> Result<(), String> {
         let Some((transport, from, lang)) = &self.0 else { return Err("mail is not configured".to_owned()) };
         let Data::Connected(connected) = &notice.data else { return Err("it is not for people".to_owned()) };
         let to = connected.email.as_deref().unwrap_or_default();
@@ -40,7 +41,8 @@ impl Mailer {
             .from(from.clone())
             .to(to)
             .subject(lang.text_with("mail-subject", &[("device", connected.name.as_str().into())]))
-            .message_id(None)
+            // The same when it comes again.
+            .message_id(Some(format!("<{id}@{}>", app.public_url.host())))
             .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(text(app, lang, connected))

@@ -5,7 +5,7 @@ mod mail;
 mod webhook;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_core::time::Timestamp;
@@ -20,10 +20,10 @@ use crate::store::notices::{self, Due, Kind};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// Notices that one look takes.
-const BATCH: u32 = 500;
 /// Notices that are under way to one place at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: u32 = 8;
+/// Whoever takes longer has not answered.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A node that took one and went away has lost it after so long.
 const CLAIM: Duration = Duration::from_mins(2);
 /// Waits after each attempt that failed; after the last one nobody tries any more.
@@ -66,54 +66,82 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// What is on its way now, by where to.
 #[derive(Clone, Default)]
-struct Under(Arc<Mutex<HashMap<(Kind, String), usize>>>);
+struct Under(Arc<Mutex<HashMap<(Kind, String), u32>>>);
+
+/// One of them, until it is dropped.
+struct One(Under, (Kind, String));
 
 impl Under {
-    fn change(&self, due: &Due, change: impl FnOnce(&mut usize)) -> usize {
-        let mut under = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = under.entry((due.kind, due.target.clone())).or_default();
-        change(count);
-        *count
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Kind, String), u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self, kind: Kind, target: &str) -> u32 {
+        AT_ONCE.saturating_sub(self.lock().get(&(kind, target.to_owned())).copied().unwrap_or_default())
+    }
+
+    fn one(&self, kind: Kind, target: &str) -> One {
+        let place = (kind, target.to_owned());
+        *self.lock().entry(place.clone()).or_default() += 1;
+        One(self.clone(), place)
     }
 }
 
-/// Takes what is due; whoever is slow to answer holds up only what is for them.
+impl Drop for One {
+    fn drop(&mut self) {
+        if let Some(count) = self.0.lock().get_mut(&self.1) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// Takes what is due, for each place by itself: whoever is slow to answer holds up nobody else.
 async fn look(app: &Arc<App>, http: &reqwest::Client, under: &Under) -> Answer<()> {
-    for due in notices::due(&app.store, app.clock.now(), BATCH).await? {
-        let now = app.clock.now();
-        if under.change(&due, |_| ()) >= AT_ONCE
-            || !app.store.commit(vec![notices::claim(&due, now + CLAIM)]).await?.is_done()
-        {
+    let config = &app.config.notices;
+    let hooks = config.webhooks.iter().map(|hook| (Kind::Webhook, hook.id.as_str()));
+    for (kind, target) in hooks.chain(config.mail.iter().map(|_| (Kind::Mail, ""))) {
+        let room = under.room(kind, target);
+        if room == 0 {
             continue;
         }
-        under.change(&due, |count| *count += 1);
-        let (app, http, under) = (app.clone(), http.clone(), under.clone());
-        tokio::spawn(async move {
-            let outcome = deliver(&app, &http, &due, now).await;
-            let change = settle(&app, &due, outcome, app.clock.now());
-            // If it cannot be written down, it comes again, with the same id.
-            if let Err(error) = app.store.commit(vec![change]).await {
-                tracing::warn!(%error, "what became of a notice could not be written down");
+        for due in notices::due(&app.store, kind, target, app.clock.now(), room).await? {
+            let now = app.clock.now();
+            let until = now + CLAIM;
+            if app.store.commit(vec![notices::claim(&due, until)]).await?.is_done() {
+                let (app, http, one) = (app.clone(), http.clone(), under.one(kind, target));
+                tokio::spawn(async move {
+                    send(&app, &http, &due, until, now).await;
+                    drop(one);
+                });
             }
-            under.change(&due, |count| *count -= 1);
-        });
+        }
     }
     Ok(())
+}
+
+async fn send(app: &App, http: &reqwest::Client, due: &Due, until: Timestamp, now: Timestamp) {
+    let delivered = tokio::time::timeout(PATIENCE, deliver(app, http, due, now)).await;
+    let outcome = delivered.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+    let change = settle(app, due, until, outcome, app.clock.now());
+    // If it cannot be written down, it comes again, with the same id.
+    if let Err(error) = app.store.commit(vec![change]).await {
+        tracing::warn!(%error, "what became of a notice could not be written down");
+    }
 }
 
 async fn deliver(app: &App, http: &reqwest::Client, due: &Due, now: Timestamp) -> Result<(), String> {
     let notice = open(app, due.id, &due.body).map_err(|error: Fault| error.to_string())?;
     match due.kind {
-        Kind::Mail => app.mailer.send(app, &notice).await,
+        Kind::Mail => app.mailer.send(app, due.id, &notice).await,
         Kind::Webhook => webhook::send(app, http, due, &notice, now).await,
     }
 }
 
-fn settle(app: &App, due: &Due, outcome: Result<(), String>, now: Timestamp) -> Stmt {
+fn settle(app: &App, due: &Due, until: Timestamp, outcome: Result<(), String>, now: Timestamp) -> Stmt {
     let kind = due.kind.name();
     let Err(error) = outcome else {
         app.metrics.notice(kind, "arrived");
-        return notices::arrived(due.id);
+        return notices::arrived(due.id, until);
     };
     let error: String = error.chars().take(ERROR_CHARS).collect();
     let wait = usize::try_from(due.attempts).ok().and_then(|made| WAITS.get(made));
@@ -121,12 +149,12 @@ fn settle(app: &App, due: &Due, outcome: Result<(), String>, now: Timestamp) -> 
         Some(wait) => {
             app.metrics.notice(kind, "retried");
             tracing::warn!(kind, target = due.target, error, "a notice did not arrive, and is tried again");
-            notices::later(due.id, now + *wait, &error)
+            notices::later(due.id, until, now + *wait, &error)
         }
         None => {
             app.metrics.notice(kind, "failed");
             tracing::error!(kind, target = due.target, error, "a notice did not arrive, and is given up");
-            notices::failed(due.id, now, &error)
+            notices::failed(due.id, until, now, &error)
         }
     }
 }

@@ -199,6 +199,8 @@ pub async fn account(State(app): State<Arc<App>>, parts: Parts) -> Response {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
         let said = match query.one("said") {
             Some("password") => Some("account-password-changed"),
+            Some("totp-removed") => Some("account-totp-removed"),
+            Some("passkey-removed") => Some("account-passkey-removed"),
             Some("unlinked") => Some("account-unlinked"),
             Some("not-linked") => Some("upstream-not-linked"),
             _ => None,

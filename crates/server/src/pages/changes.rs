@@ -143,10 +143,10 @@ impl Change<'_> {
             "passkey" => redirect(app, PASSKEY_PATH).map(Done::Gone),
             "totp" => redirect(app, TOTP_PATH).map(Done::Gone),
             "recovery_codes" => new_codes(app, browser, session, parts, now).await.map(Done::Gone),
-            "totp_remove" if factors::remove_totp(app, session, &from, now).await? => {
-                ok("account-totp-removed")
-            }
-            "totp_remove" => again(app),
+            "totp_remove" => match factors::remove_totp(app, session, &from, now).await? {
+                Some(cookie) => go(app, "/account?said=totp-removed", &cookie).map(Done::Gone),
+                None => again(app),
+            },
             "passkey_rename" => {
                 let name = form
                     .one("name")
@@ -155,10 +155,10 @@ impl Change<'_> {
                 let renamed = passkeys::rename(app, session, passkey?, &name, &from, now).await?;
                 if renamed { ok("account-renamed") } else { again(app) }
             }
-            "passkey_remove" => {
-                let removed = passkeys::remove(app, session, passkey?, &from, now).await?;
-                if removed { ok("account-passkey-removed") } else { self.last_or_again().await }
-            }
+            "passkey_remove" => match passkeys::remove(app, session, passkey?, &from, now).await? {
+                Some(cookie) => go(app, "/account?said=passkey-removed", &cookie).map(Done::Gone),
+                None => self.last_or_again().await,
+            },
             "session_end" => {
                 let ended = match form.one("session_id").and_then(session_id) {
                     Some(id) => sessions::end(app, session, &id, &from, now).await?,

@@ -7,7 +7,7 @@ use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
 use super::grants::{amr_list, amr_text};
-use super::{Result, Row, Stmt, Store, statements};
+use super::{Result, Row, Stmt, Store, Value, statements};
 
 /// What [`read`] takes from a row.
 macro_rules! account_columns {
@@ -45,7 +45,8 @@ statements! {
     JOIN = "INSERT INTO identity (issuer, subject, account_id, said_at, created_at) SELECT ?1, ?2, ?3, ?4, ?5 \
             WHERE NOT EXISTS (SELECT 1 FROM identity WHERE identity.account_id = ?3 AND identity.issuer = ?1)";
     KEEPS_A_WAY = "UPDATE account SET tier = tier WHERE id = ?1 AND ((CAST(?2 AS BIGINT) = 1 AND password IS NOT NULL) \
-                   OR EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?1) OR EXISTS (SELECT 1 FROM identity WHERE identity.account_id = ?1))";
+                   OR (CAST(?3 AS BIGINT) = 1 AND EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = ?1)) \
+                   OR EXISTS (SELECT 1 FROM identity WHERE identity.account_id = ?1 AND CAST(?4 AS TEXT) LIKE '% ' || identity.issuer || ' %'))";
     HEARD = "UPDATE identity SET said_at = ?4 WHERE issuer = ?1 AND subject = ?2 AND said_at = ?3";
     ISSUERS_OF = "SELECT issuer FROM identity WHERE account_id = ?1 ORDER BY issuer";
     FORGET_IDENTITY = "DELETE FROM identity WHERE account_id = ?1 AND issuer = ?2";
@@ -176,8 +177,23 @@ pub fn join(issuer: &str, subject: &str, account: AccountId, said_at: Timestamp,
 }
 
 /// After something was taken away that they signed in with: a conflict if nothing is left.
-pub fn keeps_a_way(account: AccountId, passwords: bool) -> Stmt {
-    Stmt::one(KEEPS_A_WAY, vec![account.into(), i64::from(passwords).into()])
+pub fn keeps_a_way(account: AccountId, ways: &Ways) -> Stmt {
+    let issuers = format!(" {} ", ways.issuers.join(" "));
+    let args = vec![
+        account.into(),
+        i64::from(ways.passwords).into(),
+        i64::from(ways.passkeys).into(),
+        issuers.into(),
+    ];
+    Stmt::one(KEEPS_A_WAY, args)
+}
+
+/// With what people sign in here.
+#[derive(Debug)]
+pub struct Ways {
+    pub passwords: bool,
+    pub passkeys: bool,
+    pub issuers: Vec<String>,
 }
 
 /// A conflict if somebody else listened meanwhile.
@@ -195,9 +211,9 @@ pub async fn issuers_of(store: &Store, account: AccountId) -> Result<Vec<String>
     store.rows(ISSUERS_OF, &[account.into()]).await?.into_iter().map(|mut row| row.take()).collect()
 }
 
-/// Whoever this issuer says that they are.
+/// A conflict unless this issuer vouches for them.
 pub fn forget_identity(account: AccountId, issuer: &str) -> Stmt {
-    Stmt::any(FORGET_IDENTITY, vec![account.into(), issuer.into()])
+    Stmt::one(FORGET_IDENTITY, vec![account.into(), issuer.into()])
 }
 
 pub fn forget_identities(account: AccountId) -> Stmt {
@@ -250,39 +266,31 @@ async fn session_of(
     Ok(Some((session, account)))
 }
 
+/// What stands in the row of every new session.
+fn session_row(session: &Session, from: &Origin) -> Vec<Value> {
+    vec![
+        session.digest.into(),
+        session.account.into(),
+        session.sign_in.at.into(),
+        amr_text(&session.sign_in.amr).into(),
+        (&from.address).into(),
+        from.user_agent.as_deref().into(),
+        session.expires_at.into(),
+    ]
+}
+
 /// Conflicts if the account was disabled or removed meanwhile, its password is not the one any more
 /// whose hash was checked, or a whole session would do without a second factor that there is.
 pub fn start_session(session: &Session, half: bool, checked: &str, from: &Origin) -> Stmt {
-    Stmt::one(
-        if half { START_HALF } else { START_SESSION },
-        vec![
-            session.digest.into(),
-            session.account.into(),
-            session.sign_in.at.into(),
-            amr_text(&session.sign_in.amr).into(),
-            (&from.address).into(),
-            from.user_agent.as_deref().into(),
-            session.expires_at.into(),
-            checked.into(),
-        ],
-    )
+    let mut args = session_row(session, from);
+    args.push(checked.into());
+    Stmt::one(if half { START_HALF } else { START_SESSION }, args)
 }
 
 /// Starts the session of somebody who was recognised without a password. Conflicts if the account was
 /// disabled or removed meanwhile.
 pub fn start_verified(session: &Session, from: &Origin) -> Stmt {
-    Stmt::one(
-        START_VERIFIED,
-        vec![
-            session.digest.into(),
-            session.account.into(),
-            session.sign_in.at.into(),
-            amr_text(&session.sign_in.amr).into(),
-            (&from.address).into(),
-            from.user_agent.as_deref().into(),
-            session.expires_at.into(),
-        ],
-    )
+    Stmt::one(START_VERIFIED, session_row(session, from))
 }
 
 /// Starts the session of somebody whom an issuer vouches for, `half` if a factor of ours is wanted too.
@@ -290,21 +298,9 @@ pub fn start_verified(session: &Session, from: &Origin) -> Stmt {
 /// factor that there is.
 pub fn start_vouched(session: &Session, half: bool, from: &Origin, now: Timestamp) -> Stmt {
     let enough = half || session.sign_in.is_multi_factor();
-    Stmt::one(
-        START_VOUCHED,
-        vec![
-            session.digest.into(),
-            session.account.into(),
-            session.sign_in.at.into(),
-            amr_text(&session.sign_in.amr).into(),
-            (&from.address).into(),
-            from.user_agent.as_deref().into(),
-            session.expires_at.into(),
-            half.then_some("second").into(),
-            now.into(),
-            i64::from(enough).into(),
-        ],
-    )
+    let mut args = session_row(session, from);
+    args.extend([half.then_some("second").into(), now.into(), i64::from(enough).into()]);
+    Stmt::one(START_VOUCHED, args)
 }
 
 /// Makes a half session whole, under another cookie. Conflicts unless it still waits for that.

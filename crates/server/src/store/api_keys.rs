@@ -32,6 +32,7 @@ statements! {
           LEFT JOIN client ON client.id = k.client_id ORDER BY k.created_at DESC, k.id DESC");
     MADE_WITH = "UPDATE api_key SET made_with = ?2 WHERE id = ?1";
     INHERIT = "UPDATE api_key SET made_with = (SELECT device_grant.made_with FROM device_grant WHERE device_grant.id = ?2) WHERE id = ?1";
+    INHERIT_OF_KEY = "UPDATE api_key SET made_with = (SELECT old.made_with FROM api_key AS old WHERE old.id = ?2) WHERE id = ?1";
     REVOKE_MADE_WITH = "UPDATE api_key SET revoked_at = ?2 WHERE made_with = ?1 AND revoked_at IS NULL";
     INSERT = "INSERT INTO api_key (id, digest, account_id, client_id, grant_id, name, shown, scopes, address, user_agent, \
               created_at, expires_at) SELECT ?1, ?2, account.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
@@ -159,6 +160,11 @@ pub fn made_with(key: DeviceId, login: DeviceId) -> Stmt {
 /// With whatever login the question was answered that it is the answer to.
 pub fn inherit(key: DeviceId, grant: GrantId) -> Stmt {
     Stmt::one(INHERIT, vec![key.into(), grant.into()])
+}
+
+/// With whatever login its predecessor was made.
+pub fn inherit_of_key(key: DeviceId, old: DeviceId) -> Stmt {
+    Stmt::one(INHERIT_OF_KEY, vec![key.into(), old.into()])
 }
 
 pub fn revoke_made_with(login: DeviceId, now: Timestamp) -> Stmt {

@@ -7,12 +7,12 @@ use super::{Result, Row, Stmt, Store, statements};
 
 statements! {
     INSERT = "INSERT INTO outbox (id, kind, target, body, created_at, next_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0)";
-    DUE = "SELECT id, kind, target, body, next_at, attempts FROM outbox WHERE next_at <= ?1 AND failed_at IS NULL ORDER BY next_at LIMIT ?2";
+    DUE = "SELECT id, body, next_at, attempts FROM outbox WHERE kind = ?1 AND target = ?2 AND next_at <= ?3 AND failed_at IS NULL ORDER BY next_at LIMIT ?4";
     CLAIM = "UPDATE outbox SET next_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND next_at = ?2 AND failed_at IS NULL";
-    ARRIVED = "DELETE FROM outbox WHERE id = ?1";
-    LATER = "UPDATE outbox SET next_at = ?2, error = ?3 WHERE id = ?1 AND failed_at IS NULL";
-    FAILED = "UPDATE outbox SET failed_at = ?2, error = ?3 WHERE id = ?1 AND failed_at IS NULL";
-    SWEEP = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE failed_at <= ?1 LIMIT ?2)";
+    ARRIVED = "DELETE FROM outbox WHERE id = ?1 AND next_at = ?2";
+    LATER = "UPDATE outbox SET next_at = ?3, error = ?4 WHERE id = ?1 AND next_at = ?2 AND failed_at IS NULL";
+    FAILED = "UPDATE outbox SET failed_at = ?3, error = ?4 WHERE id = ?1 AND next_at = ?2 AND failed_at IS NULL";
+    SWEEP = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at <= ?1 LIMIT ?2)";
     INSERT_LINK = "INSERT INTO revoke_link (id, account_id, device_id, expires_at) VALUES (?1, ?2, ?3, ?4)";
     LINK = "SELECT account_id, device_id FROM revoke_link WHERE id = ?1 AND used_at IS NULL AND expires_at > ?2";
     USE_LINK = "UPDATE revoke_link SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL AND expires_at > ?2";
@@ -50,19 +50,20 @@ pub fn insert(id: NoticeId, kind: Kind, target: &str, body: Vec<u8>, now: Timest
     Stmt::one(INSERT, vec![id.into(), kind.name().into(), target.into(), body.into(), now.into()])
 }
 
-pub async fn due(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
+/// What waits for one place, the longest waiting first.
+pub async fn due(store: &Store, kind: Kind, target: &str, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
     let read = |mut row: Row| {
-        let (id, kind): (_, String) = (row.take()?, row.take()?);
         Ok(Due {
-            id,
-            kind: if kind == Kind::Mail.name() { Kind::Mail } else { Kind::Webhook },
-            target: row.take()?,
+            id: row.take()?,
+            kind,
+            target: target.to_owned(),
             body: row.take()?,
             next_at: row.take()?,
             attempts: row.take()?,
         })
     };
-    store.rows(DUE, &[now.into(), limit.into()]).await?.into_iter().map(read).collect()
+    let args = [kind.name().into(), target.into(), now.into(), limit.into()];
+    store.rows(DUE, &args).await?.into_iter().map(read).collect()
 }
 
 /// Takes one for a while, so that no other node sends it; a conflict if another has.
@@ -70,19 +71,20 @@ pub fn claim(due: &Due, until: Timestamp) -> Stmt {
     Stmt::one(CLAIM, vec![due.id.into(), due.next_at.into(), until.into()])
 }
 
-pub fn arrived(id: NoticeId) -> Stmt {
-    Stmt::any(ARRIVED, vec![id.into()])
+/// What follows is for whoever still has it, until then.
+pub fn arrived(id: NoticeId, until: Timestamp) -> Stmt {
+    Stmt::any(ARRIVED, vec![id.into(), until.into()])
 }
 
-pub fn later(id: NoticeId, at: Timestamp, error: &str) -> Stmt {
-    Stmt::any(LATER, vec![id.into(), at.into(), error.into()])
+pub fn later(id: NoticeId, until: Timestamp, at: Timestamp, error: &str) -> Stmt {
+    Stmt::any(LATER, vec![id.into(), until.into(), at.into(), error.into()])
 }
 
-pub fn failed(id: NoticeId, at: Timestamp, error: &str) -> Stmt {
-    Stmt::any(FAILED, vec![id.into(), at.into(), error.into()])
+pub fn failed(id: NoticeId, until: Timestamp, at: Timestamp, error: &str) -> Stmt {
+    Stmt::any(FAILED, vec![id.into(), until.into(), at.into(), error.into()])
 }
 
-/// Deletes what failed before then.
+/// Deletes what failed, or what nobody can have any more, so long after it was written.
 pub fn sweep(before: Timestamp, limit: u32) -> Stmt {
     Stmt::any(SWEEP, vec![before.into(), limit.into()])
 }

@@ -2,7 +2,7 @@
 //! tried in `tests/browser`.)
 
 use countersign_server::flow::notices;
-use countersign_server::store::notices::due;
+use countersign_server::store::notices::{Kind, due};
 use serde_json::{Value, json};
 
 use crate::policy::{PROXY, elsewhere};
@@ -19,7 +19,7 @@ impl Server {
     async fn waiting(&self) -> Vec<Value> {
         let app = &self.running.app;
         let later = self.now() + std::time::Duration::from_hours(24);
-        let mut waiting = due(&app.store, later, 100).await.unwrap();
+        let mut waiting = due(&app.store, Kind::Webhook, "ops", later, 100).await.unwrap();
         waiting.sort_by_key(|due| due.id);
         let open =
             |due: &countersign_server::store::notices::Due| notices::open(app, due.id, &due.body).unwrap();
