@@ -109,7 +109,7 @@ pageTest('too many attempts', async (page) => {
 
 pageTest('signed out', async (page) => {
   await openSignedIn(page, '/account', 'ada');
-  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
   await page.getByText('You are signed out.').waitFor();
 });
 

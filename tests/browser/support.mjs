@@ -307,7 +307,7 @@ export async function signIn(page, username, password = PASSWORD) {
 export async function openSignedIn(page, path, username) {
   await page.goto(path);
   await signIn(page, username);
-  await page.getByRole('banner').getByRole('button', { name: 'Sign out' }).waitFor();
+  await page.getByRole('banner').getByRole('button', { name: 'Sign out', exact: true }).waitFor();
 }
 
 /** From the code box to the confirm page. */

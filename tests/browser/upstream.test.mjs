@@ -118,7 +118,7 @@ test('an identity is added to an account, and removed again', () => inBrowser(as
   await page.getByRole('link', { name: 'Also sign in with Corp', exact: true }).click();
   await signInThere(page, 'tom');
   await page.getByText('You can sign in with Corp.').waitFor();
-  await page.getByRole('banner').getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('banner').getByRole('button', { name: 'Sign out', exact: true }).click();
   // They are still signed in there.
   await page.getByRole('link', { name: 'Sign in with Corp', exact: true }).click();
   await page.getByTitle('Signed in as grace').waitFor();

@@ -289,7 +289,7 @@ test('signing out ends the session, and a link asks first', () => inBrowser(asyn
   await page.goto('/account');
   await seesHeading(page, 'Your devices');
 
-  await page.getByRole('banner').getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('banner').getByRole('button', { name: 'Sign out', exact: true }).click();
   await page.getByRole('status').getByText('You are signed out.').waitFor();
   await page.context().addCookies([cookie]);
   await page.goto('/account');

@@ -1,5 +1,6 @@
 //! Who is told of what: mail and webhooks.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use countersign_core::secret::Plain;
 use serde::Deserialize;
 use url::Url;
 
-use super::public_url::is_loopback;
 use super::sources::Reader;
 use crate::flow::{detect, notices};
 use crate::pages::LANGUAGES;
@@ -60,7 +60,10 @@ pub struct Webhook {
 fn is_private(url: &str) -> bool {
     let Ok(parsed) = Url::parse(url) else { return true };
     let tls = parsed.query_pairs().any(|(name, value)| name == "tls" && value == "required");
-    parsed.scheme() == "smtps" || tls || is_loopback(&parsed)
+    // Of such a scheme, an address is just a name to the parser.
+    let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    parsed.scheme() == "smtps" || tls || local
 }
 
 impl Webhook {
