@@ -112,17 +112,7 @@ impl Notices {
             (None, Some(_)) => read.missing("mail.smtp_url", "mail.from is set"),
             (None, None) => None,
         };
-        let mut webhooks: Vec<Webhook> = Vec::new();
-        for webhook in read.tables::<Webhook>("webhooks.endpoints") {
-            let id = webhook.id.clone();
-            match webhook.complete() {
-                Ok(webhook) if webhooks.iter().any(|other| other.id == webhook.id) => {
-                    read.problem("webhooks.endpoints", &format!("{id}: another one has the same id"));
-                }
-                Ok(webhook) => webhooks.push(webhook),
-                Err(why) => read.problem("webhooks.endpoints", &format!("{id}: {why}")),
-            }
-        }
+        let webhooks = read.identified("webhooks.endpoints", Webhook::complete, |webhook| &webhook.id);
         Self {
             new_device: read.parse("notices.new_device", "true or false").unwrap_or(true),
             link_ttl: read.span("notices.link_ttl", Duration::from_mins(1)..=Duration::from_hours(24 * 366)),

@@ -340,6 +340,27 @@ impl Reader<'_> {
         text
     }
 
+    /// A list of tables with ids of their own, each made complete.
+    pub fn identified<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        complete: impl Fn(T) -> Result<T, String>,
+        id: impl Fn(&T) -> &String,
+    ) -> Vec<T> {
+        let mut all: Vec<T> = Vec::new();
+        for table in self.tables::<T>(key) {
+            let name = id(&table).clone();
+            match complete(table) {
+                Ok(_) if all.iter().any(|other| *id(other) == name) => {
+                    self.problem(key, &format!("{name}: another one has the same id"));
+                }
+                Ok(table) => all.push(table),
+                Err(why) => self.problem(key, &format!("{name}: {why}")),
+            }
+        }
+        all
+    }
+
     /// A list of tables.
     pub fn tables<T: DeserializeOwned>(&mut self, key: &str) -> Vec<T> {
         let items = match self.sources.set.get(key) {

@@ -152,17 +152,7 @@ fn icon(file: &Path) -> Result<Icon, String> {
 
 /// The providers, and whether people may sign in with a password.
 pub(super) fn read(read: &mut Reader<'_>, trusted: &[TrustedIssuer]) -> (Vec<Upstream>, bool) {
-    let mut upstreams: Vec<Upstream> = Vec::new();
-    for upstream in read.tables::<Upstream>("upstream") {
-        let id = upstream.id.clone();
-        match upstream.complete() {
-            Ok(upstream) if upstreams.iter().any(|other| other.id == upstream.id) => {
-                read.problem("upstream", &format!("{id}: another one has the same id"));
-            }
-            Ok(upstream) => upstreams.push(upstream),
-            Err(why) => read.problem("upstream", &format!("{id}: {why}")),
-        }
-    }
+    let upstreams = read.identified("upstream", Upstream::complete, |upstream| &upstream.id);
     for upstream in &upstreams {
         let other = trusted.iter().find(|trusted| trusted.issuer == upstream.issuer);
         if other.is_some_and(|trusted| trusted.subject_claim != "sub") {

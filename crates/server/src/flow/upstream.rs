@@ -29,12 +29,13 @@ const KIND: &str = "upstream";
 const LEEWAY: Duration = Duration::from_secs(30);
 
 /// What is wanted of a provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Purpose {
     /// Where to go afterwards, as the pages spell it.
     pub next: String,
     /// The user code that the person came with.
-    pub code: String,
+    #[serde(serialize_with = "wire::reveal")]
+    pub code: Plain,
     /// Only a fresh sign-in will do.
     pub again: bool,
     /// Whose account the identity is to be joined to, instead of signing in.
@@ -109,7 +110,7 @@ pub struct Returned {
     pub browser: Digest,
     /// The session of this browser, if it has one.
     pub session: Option<Session>,
-    pub state: String,
+    pub state: Plain,
     pub code: Option<Plain>,
     pub error: Option<String>,
     pub issuer: Option<String>,
@@ -169,7 +170,7 @@ async fn end(
     let sealed = URL_SAFE_NO_PAD.decode(&kept).map_err(odd)?;
     let away: Away = serde_json::from_slice(&app.vault.open(KIND, &sealed)?).map_err(odd)?;
     // Somebody else's answer must not use up what this browser waits for.
-    let own = away.upstream == id && away.state.digest().matches(&Digest::of(&returned.state));
+    let own = away.upstream == id && away.state.digest().matches(&returned.state.digest());
     if !own || !app.store.commit(vec![challenges::answered(browser, KIND, &kept)]).await?.is_done() {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use countersign_core::time::Timestamp;
 use super::assets;
 use super::browser::Browser;
 use super::factors::{PASSKEY_PATH, TOTP_PATH, answered, with_script};
-use super::{Outcome, Page, PageError, get, post, redirect, render};
+use super::{Outcome, Page, PageError, count, get, post, redirect, render};
 use crate::app::App;
 use crate::cookie;
 use crate::flow::factors::{self, Completed};
@@ -22,7 +22,6 @@ use crate::flow::login::{self, Credentials, SignedIn};
 use crate::flow::passkeys;
 use crate::flow::upstream::Turned;
 use crate::http::{self, Form};
-use crate::limits;
 use crate::upstream::Upstream;
 
 /// Where to go after signing in: one of our own pages, never an address from outside.
@@ -286,17 +285,6 @@ struct PasskeyLoginPage<'a> {
 }
 
 /// Asking and answering both write something down, whoever comes.
-fn count_passkey(app: &App, parts: &Parts) -> Result<(), PageError> {
-    if !app.config.limits.enabled {
-        return Ok(());
-    }
-    let address = limits::address_key(http::address(parts));
-    app.passkeys_per_address.check(&address).map_err(|wait| {
-        app.metrics.refused("passkeys_per_address");
-        PageError::Limited(wait)
-    })
-}
-
 async fn show_passkey(app: &App, browser: &Browser, next: &Next, wrong: bool, now: Timestamp) -> Outcome {
     let begun = passkeys::begin_sign_in(app, &Digest::of(browser.cookie()), now).await?;
     let Some(options) = begun else { return redirect(app, &next.login_path(false)) };
@@ -310,7 +298,7 @@ async fn show_passkey(app: &App, browser: &Browser, next: &Next, wrong: bool, no
 pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, now| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
-        count_passkey(app, parts)?;
+        count(app, &app.passkeys_per_address, "passkeys_per_address", parts)?;
         show_passkey(app, browser, &Next::read(&query), false, now).await
     })
     .await
@@ -320,7 +308,7 @@ pub async fn passkey(State(app): State<Arc<App>>, parts: Parts) -> Response {
 pub async fn use_passkey(State(app): State<Arc<App>>, request: Request) -> Response {
     post(app, request, async |app, parts, browser, sent, now| {
         let next = Next::read(sent);
-        count_passkey(app, parts)?;
+        count(app, &app.passkeys_per_address, "passkeys_per_address", parts)?;
         let half = sent.one("second").is_some() && login::half(app, browser.cookie(), now).await?.is_some();
         match passkeys::sign_in(app, answered(browser, sent, parts), half, now).await? {
             Completed::Yes(cookie) => go(app, &next.path(app), &cookie),

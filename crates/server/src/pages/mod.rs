@@ -35,7 +35,8 @@ pub use self::revoke::{ask, follow};
 pub use self::upstream::{back, begin, icon};
 use crate::app::{App, Fault};
 use crate::cookie;
-use crate::http::{BadForm, Form, RequestIdOf};
+use crate::http::{self, BadForm, Form, RequestIdOf};
+use crate::limits::{self, PerMinute};
 
 /// What every page shows around its own content.
 #[derive(Debug)]
@@ -234,6 +235,17 @@ fn wait_words(page: &Page, wait: Duration) -> String {
         seconds @ 0..=90 => page.lang.count("error-limited-text", seconds),
         seconds => page.lang.count("error-limited-minutes", seconds.div_ceil(60)),
     }
+}
+
+/// Counts one sign-in that this address begins.
+fn count(app: &App, limit: &PerMinute, name: &'static str, parts: &Parts) -> Result<(), PageError> {
+    if !app.config.limits.enabled {
+        return Ok(());
+    }
+    limit.check(&limits::address_key(http::address(parts))).map_err(|wait| {
+        app.metrics.refused(name);
+        PageError::Limited(wait)
+    })
 }
 
 /// `303 See Other` to one of our own paths.

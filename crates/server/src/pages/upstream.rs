@@ -11,19 +11,18 @@ use countersign_core::time::Timestamp;
 
 use super::browser::Browser;
 use super::login::{Next, go, turned};
-use super::{Outcome, PageError, get, redirect};
+use super::{Outcome, PageError, count, get, redirect};
 use crate::app::{App, Fault};
 use crate::flow::factors;
 use crate::flow::upstream::{self, Finished, Purpose, Returned, Turned};
 use crate::http::{self, Form, PathId};
-use crate::limits;
 
 /// Leads to the provider. A link, not a form: browsers let no form of ours lead elsewhere.
 pub async fn begin(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Response {
     get(app, parts, async |app, parts, browser, now| {
         let query = Form::parse(parts.uri.query().unwrap_or_default()).map_err(PageError::Form)?;
         let provider = app.upstreams.find(&id).ok_or(PageError::Missing)?;
-        count(app, parts)?;
+        count(app, &app.upstream_sign_ins_per_address, "upstream_sign_ins_per_address", parts)?;
         let next = Next::read(&query);
         let link = match query.one("link") {
             // Only our own page in this very browser knows what must stand here: nobody is led by a link
@@ -39,7 +38,7 @@ pub async fn begin(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts
         };
         let purpose = Purpose {
             next: next.name().to_owned(),
-            code: next.code().to_owned(),
+            code: Plain::new(next.code().to_owned()),
             again: link || query.one("again").is_some(),
             link,
         };
@@ -58,17 +57,6 @@ async fn may_link(app: &App, browser: &Browser, now: Timestamp) -> Result<bool, 
     }
 }
 
-fn count(app: &App, parts: &Parts) -> Result<(), PageError> {
-    if !app.config.limits.enabled {
-        return Ok(());
-    }
-    let address = limits::address_key(http::address(parts));
-    app.upstream_sign_ins_per_address.check(&address).map_err(|wait| {
-        app.metrics.refused("upstream_sign_ins_per_address");
-        PageError::Limited(wait)
-    })
-}
-
 fn elsewhere(url: &str) -> Outcome {
     let location =
         HeaderValue::try_from(url).map_err(|error| PageError::Fault(Fault::Page(error.to_string())))?;
@@ -85,7 +73,7 @@ pub async fn back(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts)
         let returned = Returned {
             browser: Digest::of(browser.cookie()),
             session: browser.session.as_ref().map(|(session, _)| session.clone()),
-            state: text("state").unwrap_or_default(),
+            state: Plain::new(text("state").unwrap_or_default()),
             code: text("code").map(Plain::new),
             error: text("error"),
             issuer: text("iss"),
@@ -94,7 +82,7 @@ pub async fn back(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts)
         let Some((purpose, finished)) = upstream::finish(app, id, returned, now).await? else {
             return redirect(app, &Next::Device { code: String::new() }.login_path(false));
         };
-        let next = Next::named(&purpose.next, &purpose.code);
+        let next = Next::named(&purpose.next, purpose.code.reveal());
         match finished {
             Finished::Yes(cookie) => go(app, &next.path(app), &cookie),
             Finished::Half(cookie) => go(app, &next.second_path(), &cookie),
