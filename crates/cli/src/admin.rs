@@ -1,18 +1,19 @@
 //! `user`, `client`, `device`, `key`, `migrate`: they act on the database that the configuration
 //! names, also while the server runs.
 
+use countersign_core::audit::By;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
 use countersign_client::Plain;
 use countersign_core::account::{Account, Username};
-use countersign_core::client::{AuthMethod, Authentication, Client};
+use countersign_core::client::{AuthMethod, Client};
 use countersign_core::policy::{Exceptions, Network};
 use countersign_core::scope::Scopes;
 use countersign_core::time::Span;
 use countersign_server::app::App;
 use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
-use countersign_server::flow::clients::{self, ClientSettings};
+use countersign_server::flow::clients::{self, ClientSettings, Proving};
 use countersign_server::flow::nodes::{self, Assigned};
 use countersign_server::flow::{devices, factors, keys, setup};
 use countersign_server::signing::{JWKS_CACHED, Stage};
@@ -82,7 +83,7 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
             let name = username(&name)?;
             let (password, made) = password(password_stdin, &app)?;
             let new = NewAccount { name, email, full_name, tier, admin, password: password.clone() };
-            let account = accounts::add(&app, new, now).await??;
+            let account = accounts::add(&app, &By::COMMAND_LINE, new, now).await??;
             if json {
                 let mut shown = shown_account(&account);
                 if let (true, Some(shown)) = (made, shown.as_object_mut()) {
@@ -104,7 +105,7 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
         UserCommand::Password { name, password_stdin, json } => {
             let name = username(&name)?;
             let (password, made) = password(password_stdin, &app)?;
-            accounts::set_password(&app, &name, &password, now).await??;
+            accounts::set_password(&app, &By::COMMAND_LINE, &name, &password, now).await??;
             let new = made.then(|| password.reveal());
             if json {
                 let fields = [("name", Some(name.as_str())), ("password", new)];
@@ -120,17 +121,17 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
         UserCommand::Disable { name } => {
             let name = username(&name)?;
             done(
-                accounts::disable(&app, &name, now).await?,
+                accounts::disable(&app, &By::COMMAND_LINE, &name, now).await?,
                 format!("Disabled {name}; their devices are disconnected."),
             )
         }
         UserCommand::Enable { name } => {
             let name = username(&name)?;
-            done(accounts::enable(&app, &name, now).await?, format!("Enabled {name}."))
+            done(accounts::enable(&app, &By::COMMAND_LINE, &name, now).await?, format!("Enabled {name}."))
         }
         UserCommand::ResetFactors { name } => {
             let name = username(&name)?;
-            if factors::reset(&app, &name, now).await? {
+            if factors::reset(&app, &By::COMMAND_LINE, &name, now).await? {
                 return line(format!(
                     "{name} signs in with their password alone, until they set something up."
                 ));
@@ -143,7 +144,7 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
         UserCommand::Remove { name } => {
             let name = username(&name)?;
             done(
-                accounts::remove(&app, &name, now).await?,
+                accounts::remove(&app, &By::COMMAND_LINE, &name, now).await?,
                 format!("Removed {name}; their devices are disconnected. The audit trail keeps their id."),
             )
         }
@@ -198,8 +199,22 @@ fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
         code_ttl: fields.code_ttl.map(|Span(ttl)| ttl),
         interval: fields.interval.map(|Span(interval)| interval),
         policy,
+        redirect_uris: some(fields.redirect_uris),
+        post_logout_redirect_uris: some(fields.post_logout_redirect_uris),
+        access_ttl: fields.access_ttl.map(|Span(ttl)| ttl),
+        refresh_ttl: fields.refresh_ttl.map(|Span(ttl)| ttl),
+        refresh_idle_ttl: fields.refresh_idle_ttl.map(|Span(ttl)| ttl),
+        dpop_bound: fields.dpop_bound,
+        par_required: fields.require_par,
+        jwks: fields.jwks.as_deref().map(keys_of).transpose()?,
         reset: Vec::new(),
     })
+}
+
+fn keys_of(file: &Path) -> Outcome<String> {
+    let said =
+        |error: std::io::Error| usage(format!("{}: {error}", file.display()), "name a JSON Web Key Set");
+    std::fs::read_to_string(file).map_err(said)
 }
 
 /// The exceptions that a file makes.
@@ -215,18 +230,21 @@ pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
     let now = app.clock.now();
     match command {
         ClientCommand::Add { id, fields, secret, public: _, auth_method, json } => {
-            let secret = match (secret, auth_method) {
-                (true, Some(AuthMethod::None)) => {
+            let proving = match (secret, auth_method) {
+                (true, Some(method @ (AuthMethod::None | AuthMethod::Key))) => {
                     return Err(usage(
-                        "--secret and --auth-method none contradict each other",
+                        format!("--secret and --auth-method {method} contradict each other"),
                         "leave one of them out",
                     ));
                 }
-                (true, method) => Some(method),
-                (false, None | Some(AuthMethod::None)) => None,
-                (false, Some(method)) => Some(Some(method)),
+                (true, method) => Proving::Secret(method),
+                (false, Some(method)) => Proving::by(method),
+                // Keys are how it proves who it is.
+                (false, None) if fields.jwks.is_some() => Proving::Keys,
+                (false, None) => Proving::Nothing,
             };
-            let (client, secret) = clients::add(&app, id, secret, settings(fields)?, now).await??;
+            let by = &By::COMMAND_LINE;
+            let (client, secret) = clients::add(&app, by, id, proving, settings(fields)?, now).await??;
             print_client(&app, &client, secret.as_ref(), json)
         }
         ClientCommand::List { json } => {
@@ -246,29 +264,28 @@ pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
         ClientCommand::Edit { id, fields, reset, json } => {
             let reset = reset.into_iter().map(Resettable::field).collect();
             let settings = ClientSettings { reset, ..settings(fields)? };
-            let client = clients::edit(&app, &id, settings, now).await??;
+            let client = clients::edit(&app, &By::COMMAND_LINE, &id, settings, None, now).await??;
             app.store.settled().await;
             print_client(&app, &client, None, json)
         }
-        ClientCommand::RotateSecret { id, json } => {
-            let (client, secret) = clients::rotate_secret(&app, &id, now).await??;
+        ClientCommand::RotateSecret { id, overlap, json } => {
+            let overlap = overlap.map(|Span(overlap)| overlap).unwrap_or_default();
+            let by = &By::COMMAND_LINE;
+            let (client, secret) = clients::rotate_secret(&app, by, &id, overlap, None, now).await??;
             app.store.settled().await;
             print_client(&app, &client, Some(&secret), json)
         }
         ClientCommand::Remove { id } => {
-            clients::remove(&app, &id, now).await??;
+            clients::remove(&app, &By::COMMAND_LINE, &id, now).await??;
             app.store.settled().await;
             line(format!("Removed client {id}; its devices are disconnected."))
         }
     }
 }
 
-fn authentication(client: &Client) -> &'static str {
-    match &client.authentication {
-        Authentication::Public => "none",
-        Authentication::Secret { only: Some(method), .. } => method.name(),
-        Authentication::Secret { only: None, .. } => "client_secret_basic, client_secret_post",
-    }
+fn authentication(client: &Client) -> String {
+    let methods = client.authentication.methods();
+    methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ")
 }
 
 fn shown_client(client: &Client, secret: Option<&Plain>) -> Value {
@@ -286,6 +303,13 @@ fn shown_client(client: &Client, secret: Option<&Plain>) -> Value {
         "code_ttl": client.code_ttl.map(|ttl| Span(ttl).to_string()),
         "interval": client.interval.map(|interval| Span(interval).to_string()),
         "policy": client.policy,
+        "redirect_uris": client.details.redirect_uris,
+        "post_logout_redirect_uris": client.details.post_logout_redirect_uris,
+        "access_ttl": client.details.access_ttl,
+        "refresh_ttl": client.details.refresh_ttl,
+        "refresh_idle_ttl": client.details.refresh_idle_ttl,
+        "dpop_bound": client.details.dpop_bound,
+        "require_par": client.details.par_required,
         "created_at": time(client.created_at),
     });
     if let (Some(secret), Some(shown)) = (secret, shown.as_object_mut()) {
@@ -299,7 +323,7 @@ fn client_row(client: &Client) -> Vec<String> {
     vec![
         client.id.to_string(),
         client.name.clone(),
-        authentication(client).to_owned(),
+        authentication(client),
         scopes.to_string(),
         time(client.created_at),
     ]
@@ -392,21 +416,21 @@ pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
                 since: sweep.since,
                 until: sweep.until,
             };
-            let (revoked, denied) = devices::revoke_where(&app, &sweep, now).await?;
+            let (revoked, denied) = devices::revoke_where(&app, &By::COMMAND_LINE, &sweep, now).await?;
             for device in &revoked {
                 line(format!("Disconnected {} ({}, {}).", device.id, device.name, device.user))?;
             }
             line(format!("{} devices disconnected, {denied} open questions denied.", revoked.len()))
         }
         DeviceCommand::Revoke { id: Some(id), .. } => {
-            if devices::revoke(&app, id, now).await? {
+            if devices::revoke(&app, &By::COMMAND_LINE, id, now).await? {
                 return line(format!("Disconnected {id}."));
             }
             Err(failure(format!("there is no connected device {id}"), "`countersign device list` shows them"))
         }
         DeviceCommand::Assign { id, owner } => {
             let owner = username(&owner)?;
-            match nodes::assign(&app, id, &owner, now).await? {
+            match nodes::assign(&app, &By::COMMAND_LINE, id, &owner, now).await? {
                 Assigned::Done => line(format!("{id} belongs to {owner} from now on.")),
                 Assigned::NoDevice => Err(failure(
                     format!("there is no paired node {id} that is nobody's"),
@@ -429,7 +453,7 @@ pub async fn key(global: &Global, command: KeyCommand) -> Outcome {
         KeyCommand::Rotate { json } => {
             let next_since = keys::list(&app).await?.into_iter().filter(|key| key.stage == Stage::Next);
             let next_since = next_since.map(|key| key.created_at).max().unwrap_or(now);
-            if !keys::rotate(&app, now).await? {
+            if !keys::rotate(&app, &By::COMMAND_LINE, now).await? {
                 return Err(failure(
                     "somebody else rotated the keys at the same moment",
                     "look with `countersign key list`",

@@ -177,6 +177,7 @@ pub enum LoginDoor {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct LoginOptions {
     /// The server's public URL
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER")]
@@ -206,6 +207,9 @@ pub struct LoginOptions {
     /// Do not open a browser on this machine
     #[arg(long)]
     pub no_browser: bool,
+    /// Log in with a code, even where this machine has a browser
+    #[arg(long, conflicts_with_all = ["code", "api_key"])]
+    pub device: bool,
     #[command(flatten)]
     pub keeping: KeepingOptions,
 }
@@ -285,7 +289,8 @@ pub struct ClientFields {
     /// A scope that the client may ask for; repeat for more. Without any: openid profile email `offline_access`
     #[arg(long = "scope", value_name = "S")]
     pub scopes: Vec<String>,
-    /// A grant that it may use: `device_code` or `refresh_token`; repeat for more. Without any: both
+    /// A grant that it may use: `device_code`, `refresh_token`, `authorization_code` or `client_credentials`;
+    /// repeat for more. Without any: `device_code` and `refresh_token`
     #[arg(long = "grant", value_name = "G")]
     pub grants: Vec<GrantType>,
     /// A resource (RFC 8707) that its tokens may be for; repeat for more. Without any: every one
@@ -308,6 +313,31 @@ pub struct ClientFields {
     /// `initiation_check`)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Where authorization codes may be sent: https, an app's own scheme, or http on this machine, with any
+    /// port; repeat for more
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    pub redirect_uris: Vec<String>,
+    /// Where browsers may go after signing out; repeat for more
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Its public keys, with --auth-method `private_key_jwt`: a JSON Web Key Set
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// How long its access tokens live, in place of `tokens.access_ttl`; a day at most
+    #[arg(long, value_name = "D")]
+    pub access_ttl: Option<Span>,
+    /// How long its logins live, in place of `tokens.refresh_ttl`
+    #[arg(long, value_name = "D")]
+    pub refresh_ttl: Option<Span>,
+    /// How long a refresh token of its lives that nobody uses, in place of `tokens.refresh_idle_ttl`
+    #[arg(long, value_name = "D")]
+    pub refresh_idle_ttl: Option<Span>,
+    /// Whether it gets tokens that are bound to a key (`DPoP`), and no others
+    #[arg(long, value_name = "BOOL")]
+    pub dpop_bound: Option<bool>,
+    /// Whether its authorization requests must be pushed (RFC 9126)
+    #[arg(long, value_name = "BOOL")]
+    pub require_par: Option<bool>,
 }
 
 /// A field of a client that can go back to its default.
@@ -321,6 +351,11 @@ pub enum Resettable {
     CodeTtl,
     Interval,
     Policy,
+    RedirectUri,
+    PostLogoutRedirectUri,
+    AccessTtl,
+    RefreshTtl,
+    RefreshIdleTtl,
 }
 
 impl Resettable {
@@ -334,6 +369,11 @@ impl Resettable {
             Self::CodeTtl => Field::CodeTtl,
             Self::Interval => Field::Interval,
             Self::Policy => Field::Policy,
+            Self::RedirectUri => Field::RedirectUris,
+            Self::PostLogoutRedirectUri => Field::PostLogoutRedirectUris,
+            Self::AccessTtl => Field::AccessTtl,
+            Self::RefreshTtl => Field::RefreshTtl,
+            Self::RefreshIdleTtl => Field::RefreshIdleTtl,
         }
     }
 }
@@ -352,7 +392,8 @@ pub enum ClientCommand {
         /// A public client: it has no secret (the default)
         #[arg(long)]
         public: bool,
-        /// The only way in which it may prove who it is: none, `client_secret_basic` or `client_secret_post`
+        /// The only way in which it may prove who it is: none, `client_secret_basic`,
+        /// `client_secret_post` or `private_key_jwt`
         #[arg(long, value_name = "M", conflicts_with = "public")]
         auth_method: Option<AuthMethod>,
         #[arg(long)]
@@ -380,9 +421,12 @@ pub enum ClientCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Gives a confidential client a new secret; the old one ends at once
+    /// Gives a confidential client a new secret; the old one ends at once, or after --overlap
     RotateSecret {
         id: ClientId,
+        /// How long the old secret goes on beside the new one, such as 1d
+        #[arg(long, value_name = "D")]
+        overlap: Option<Span>,
         #[arg(long)]
         json: bool,
     },

@@ -2,12 +2,13 @@
 
 mod approver;
 
+use countersign_core::audit::By;
 use std::io::IsTerminal as _;
 
 use countersign_client::{Login, Plain, Provider, TokenResponse};
 use countersign_server::config::{Config, Sources, Value as Setting};
 use countersign_server::flow::accounts::{self, NewAccount};
-use countersign_server::flow::clients::{self, ClientSettings};
+use countersign_server::flow::clients::{self, ClientSettings, Proving};
 use countersign_server::serve::{Running, start};
 use countersign_server::world::{Clock, Entropy};
 use serde_json::Value;
@@ -59,9 +60,9 @@ async fn show_the_way(running: &Running, by_itself: bool) -> Outcome {
         admin: false,
         password: password.clone(),
     };
-    accounts::add(app, account, now).await??;
+    accounts::add(app, &By::COMMAND_LINE, account, now).await??;
     let settings = ClientSettings { name: Some("Demo TV".to_owned()), ..ClientSettings::default() };
-    clients::add(app, CLIENT.parse()?, None, settings, now).await??;
+    clients::add(app, &By::COMMAND_LINE, CLIENT.parse()?, Proving::Nothing, settings, now).await??;
     note(format!("A throw-away Countersign server is up at {issuer}"))?;
     note("A device without a keyboard asks to be connected:")?;
 

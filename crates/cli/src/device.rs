@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use countersign_client::pairing::{self, Device, Pairing};
 use countersign_client::storage::{Credentials, Kept, KeptDevice, KeptKey, Place, Storage};
-use countersign_client::{Door, Error, KeyRequest, Keys, Login, Me, Plain, Provider, TokenResponse};
+use countersign_client::{
+    BrowserLogin, Door, Error, KeyRequest, Keys, Login, Me, Plain, Provider, TokenResponse,
+};
 use countersign_core::client::CLI_CLIENT;
 use serde_json::Value;
 
@@ -180,12 +182,38 @@ async fn login_for_tokens(options: &LoginOptions) -> Outcome {
     };
     let client_id = options.client_id.as_deref().unwrap_or(CLI_CLIENT);
     let scope = options.scope.as_deref().unwrap_or(SCOPES);
-    let tokens = wait(options, Login::ask(&provider, client_id, scope).await?).await?;
+    let tokens = match in_browser(options, &provider, client_id, scope).await? {
+        Some(tokens) => tokens,
+        None => wait(options, Login::ask(&provider, client_id, scope).await?).await?,
+    };
     let credentials = Credentials::new(provider.issuer(), client_id, &tokens);
     let name = name(&provider, &tokens).await;
     let place = keep(&storage(&options.keeping)?, Kept::Tokens(credentials)).await?;
     let name = name.map_or_else(String::new, |name| format!(" as {name}"));
     line(format!("Logged in to {}{name}. The tokens are {place}.", provider.issuer()))
+}
+
+/// Through the browser of this machine, where there is one and the server knows how. Otherwise, and where
+/// it cannot be opened, a code will do.
+async fn in_browser(
+    options: &LoginOptions,
+    provider: &Provider,
+    client_id: &str,
+    scope: &str,
+) -> Outcome<Option<TokenResponse>> {
+    if options.device || options.no_browser || !has_browser() {
+        return Ok(None);
+    }
+    let Some(login) = BrowserLogin::begin(provider, client_id, scope).await? else { return Ok(None) };
+    if open::that_detached(login.url()).is_err() {
+        return Ok(None);
+    }
+    note("  Your browser was opened: sign in there, and approve.")?;
+    note("  It did not open? Press Ctrl-C, and log in with a code: countersign login --device")?;
+    tokio::select! {
+        got = login.wait() => Ok(Some(got?)),
+        _ = tokio::signal::ctrl_c() => Err(failure("interrupted", "nothing was stored; to log in with a code, say --device")),
+    }
 }
 
 /// Keeps a login, and says where.

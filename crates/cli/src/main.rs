@@ -53,7 +53,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Migrate => admin::migrate(&global).await,
         Command::Backup(options) => maintenance::backup(&global, options).await,
         Command::Restore(options) => maintenance::restore(&global, options).await,
-        Command::Doctor(options) => maintenance::doctor(&global, options).await,
+        Command::Doctor(options) => Box::pin(maintenance::doctor(&global, options)).await,
         Command::Completions { shell } => args::completions(shell),
         Command::Man => args::man(),
         Command::Reference => args::reference(),

@@ -32,6 +32,8 @@
 //!
 //! `examples/login.rs` is a whole program. The crate links no database and keeps no state but what [`storage`] is told to keep.
 
+#[cfg(feature = "browser")]
+mod browser;
 mod error;
 mod http;
 mod keys;
@@ -43,6 +45,8 @@ mod ring;
 pub mod storage;
 mod verify;
 
+#[cfg(feature = "browser")]
+pub use browser::BrowserLogin;
 pub use countersign_core::secret::Plain;
 pub use countersign_core::wire::{Introspection, KeyFacts, KeyRequest, KeyUser, Me, NewKey, TokenResponse};
 pub use error::Error;

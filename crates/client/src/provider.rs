@@ -1,5 +1,7 @@
 //! One server: what it offers and how to call it.
 
+#[cfg(feature = "browser")]
+use countersign_core::wire::Pushed;
 use countersign_core::wire::{DeviceAuthorization, Discovery, Introspection, TokenResponse};
 
 use crate::http::{self, read, send, visible};
@@ -51,6 +53,28 @@ impl Provider {
     pub(crate) async fn authorize(&self, client_id: &str, scope: &str) -> Result<DeviceAuthorization, Error> {
         let url = self.offers(self.discovery.device_authorization_endpoint.as_ref(), "the device flow")?;
         read(url, self.http.post(url).form(&[("client_id", client_id), ("scope", scope)])).await
+    }
+
+    /// Pushes a question and says where a browser answers it (RFC 9126). `None` if the server does not offer
+    /// that, or not to this client.
+    #[cfg(feature = "browser")]
+    pub(crate) async fn push(&self, client_id: &str, form: &[(&str, &str)]) -> Result<Option<String>, Error> {
+        let (Some(push), Some(authorize)) =
+            (&self.discovery.pushed_authorization_request_endpoint, &self.discovery.authorization_endpoint)
+        else {
+            return Ok(None);
+        };
+        let pushed: Pushed = match read(push, self.http.post(push).form(form)).await {
+            Ok(pushed) => pushed,
+            Err(Error::Refused { error, .. })
+                if error == "unauthorized_client" || error == "invalid_request" =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let pairs = [("client_id", client_id), ("request_uri", pushed.request_uri.as_str())];
+        Ok(url::Url::parse_with_params(authorize, &pairs).ok().map(String::from))
     }
 
     /// Spends a refresh token for new tokens (RFC 6749 §6).

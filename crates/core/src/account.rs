@@ -60,6 +60,8 @@ pub struct Account {
     pub admin: bool,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
+    /// Counts an administrator's changes, so that nobody overwrites what they have not seen.
+    pub revision: u32,
 }
 
 impl Account {

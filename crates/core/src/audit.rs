@@ -1,5 +1,7 @@
 //! The audit trail: one row per thing that somebody might have to answer for.
 
+use std::fmt;
+
 use crate::client::ClientId;
 use crate::id::{AccountId, AuditId, DeviceId, GrantId};
 use crate::time::Timestamp;
@@ -11,11 +13,53 @@ macro_rules! actions {
         pub enum Action { $($variant),* }
 
         impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|action| action.name() == name)
+            }
+
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
         }
     };
+}
+
+impl Action {
+    /// How it ended for whoever wanted something.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::SignInFailed
+            | Self::CodeWrong
+            | Self::ReverseCodeWrong
+            | Self::PinWrong
+            | Self::TokenReused
+            | Self::ClientRefused => Outcome::Failure,
+            Self::GrantRefused | Self::GrantDenied | Self::GrantSteppedUp => Outcome::Denied,
+            _ => Outcome::Success,
+        }
+    }
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// What was shown was wrong.
+    Failure,
+    /// Somebody, or the policy, said no.
+    Denied,
+}
+
+impl Outcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+        }
+    }
 }
 
 actions! {
@@ -29,6 +73,7 @@ actions! {
     GrantDenied = "grant.denied",
     GrantUndone = "grant.undone",
     GrantRedeemed = "grant.redeemed",
+    TokenIssued = "token.issued",
     TokenRefreshed = "token.refreshed",
     TokenReused = "token.reused",
     TokenRevoked = "token.revoked",
@@ -66,6 +111,12 @@ actions! {
     ClientEdited = "client.edited",
     ClientSecretRotated = "client.secret_rotated",
     ClientRemoved = "client.removed",
+    ClientRegistered = "client.registered",
+    ClientRefused = "client.refused",
+    UserEdited = "user.edited",
+    UserSignedOut = "user.signed_out",
+    NoticeReplayed = "notice.replayed",
+    AuditExported = "audit.exported",
     KeyRotated = "key.rotated",
     ReverseCodeMade = "reverse_code.made",
     ReverseCodeWrong = "reverse_code.wrong",
@@ -87,6 +138,50 @@ pub struct Event {
     pub device: Option<DeviceId>,
     pub address: Option<String>,
     pub detail: Option<String>,
+    /// None: whom it is about.
+    pub actor: Option<Actor>,
+}
+
+/// Who did something to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever could run the program on the server's database.
+    CommandLine,
+    /// An administrator, signed in or by a token of theirs.
+    Administrator(AccountId),
+    /// A client with the scope `admin`.
+    Client(ClientId),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("command line"),
+            Self::Administrator(id) => write!(f, "administrator {id}"),
+            Self::Client(id) => write!(f, "client {id}"),
+        }
+    }
+}
+
+/// An administrative act: whose, and from where.
+#[derive(Clone, Debug)]
+pub struct By {
+    pub actor: Actor,
+    pub address: Option<String>,
+}
+
+impl By {
+    pub const COMMAND_LINE: Self = Self { actor: Actor::CommandLine, address: None };
+}
+
+impl Event {
+    /// As this administrator's act.
+    #[must_use]
+    pub fn by(mut self, by: &By) -> Self {
+        self.actor = Some(by.actor.clone());
+        self.address.clone_from(&by.address);
+        self
+    }
 }
 
 impl Event {
@@ -101,6 +196,7 @@ impl Event {
             device: None,
             address: None,
             detail: None,
+            actor: None,
         }
     }
 }

@@ -4,13 +4,21 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::family::Lifetimes;
 use crate::policy::Exceptions;
 use crate::scope::Scopes;
 use crate::secret::Digest;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The client that `countersign login` uses unless told otherwise; it exists from the start.
 pub const CLI_CLIENT: &str = "countersign-cli";
+/// Where its codes are sent, on any port.
+pub const CLI_REDIRECT_URIS: [&str; 2] = ["http://127.0.0.1/callback", "http://[::1]/callback"];
+
+/// No access token lives longer, whatever its client: retired keys are published until then.
+pub const MAX_ACCESS_TTL: Duration = Duration::from_hours(24);
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(String);
@@ -101,15 +109,18 @@ names! {
     GrantType {
         DeviceCode = "urn:ietf:params:oauth:grant-type:device_code" | "device_code",
         RefreshToken = "refresh_token",
+        AuthorizationCode = "authorization_code",
+        ClientCredentials = "client_credentials",
     }
 }
 
 names! {
-    /// How a client proves who it is (RFC 6749 §2.3).
+    /// How a client proves who it is (RFC 6749 §2.3); `Key` is by a JWT that it signs (RFC 7523 §2.2).
     AuthMethod {
         None = "none",
         Basic = "client_secret_basic",
         Post = "client_secret_post",
+        Key = "private_key_jwt",
     }
 }
 
@@ -135,14 +146,33 @@ pub enum Authentication {
     /// A public client: it is known by its id alone.
     Public,
     /// `only` names the one method that was registered; without it Basic and post will both do.
-    Secret { digest: Digest, only: Option<AuthMethod> },
+    Secret { digest: Digest, only: Option<AuthMethod>, old: Option<OldSecret> },
+    /// It signs, and these are its public keys: a JWK set (RFC 7517 §5).
+    Keys { jwks: String },
+}
+
+/// The secret before this one, for as long as both will do.
+#[derive(Clone, Copy, Debug)]
+pub struct OldSecret {
+    pub digest: Digest,
+    pub until: Timestamp,
 }
 
 impl Authentication {
     pub const fn is_confidential(&self) -> bool {
         match self {
             Self::Public => false,
-            Self::Secret { .. } => true,
+            Self::Secret { .. } | Self::Keys { .. } => true,
+        }
+    }
+
+    /// How it proves who it is, in the words of discovery documents.
+    pub fn methods(&self) -> Vec<AuthMethod> {
+        match self {
+            Self::Public => vec![AuthMethod::None],
+            Self::Secret { only: Some(method), .. } => vec![*method],
+            Self::Secret { only: None, .. } => vec![AuthMethod::Basic, AuthMethod::Post],
+            Self::Keys { .. } => vec![AuthMethod::Key],
         }
     }
 }
@@ -166,7 +196,35 @@ pub struct Client {
     pub interval: Option<Duration>,
     /// What of the approval policy is otherwise for this client.
     pub policy: Exceptions,
+    pub details: Details,
     pub created_at: Timestamp,
+    /// Counts its changes, so that nobody overwrites what they have not seen.
+    pub revision: u32,
+}
+
+/// What few clients say of themselves. Kept as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// Where authorization codes may be sent (RFC 6749 §3.1.2).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<String>,
+    /// Where browsers may go after signing out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Override those of `tokens.`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_idle_ttl: Option<Span>,
+    /// It gets tokens that are bound to a key, and no others (RFC 9449 §5.2).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dpop_bound: bool,
+    /// Its authorization requests are pushed (RFC 9126 §6).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub par_required: bool,
 }
 
 impl Client {
@@ -189,12 +247,77 @@ impl Client {
         granted.within(&if self.scopes.is_empty() { Scopes::standard() } else { self.scopes.clone() })
     }
 
+    /// How long its tokens live, where it is not as for everybody.
+    #[must_use]
+    pub fn lifetimes(&self, usual: Lifetimes) -> Lifetimes {
+        let or = |own: Option<Span>, usual: Duration| own.map_or(usual, |Span(own)| own);
+        Lifetimes {
+            access: or(self.details.access_ttl, usual.access),
+            refresh: or(self.details.refresh_ttl, usual.refresh),
+            refresh_idle: or(self.details.refresh_idle_ttl, usual.refresh_idle),
+            ..usual
+        }
+    }
+
+    /// Whether a code may be sent there: to the letter, but for the port of a loopback address, which a
+    /// program cannot choose (RFC 8252 §7.3).
+    pub fn may_redirect(&self, uri: &str) -> bool {
+        is_listed(&self.details.redirect_uris, uri)
+    }
+
+    /// Whether browsers may go there after signing out; the same holds of the port.
+    pub fn may_leave_to(&self, uri: &str) -> bool {
+        is_listed(&self.details.post_logout_redirect_uris, uri)
+    }
+
     /// Whether tokens for this resource may be asked for: an absolute URI without a fragment
     /// (RFC 8707 §2), and a registered one if any are registered.
     pub fn may_target(&self, resource: &str) -> bool {
         is_absolute_uri(resource)
             && (self.resources.is_empty() || self.resources.iter().any(|known| known == resource))
     }
+}
+
+/// The hosts that are this very machine, as they stand in an address.
+const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
+
+/// Scheme, host and the rest of an address of this very machine, without the port.
+fn loopback(uri: &str) -> Option<(&str, &str)> {
+    let rest = uri.strip_prefix("http://")?;
+    let host = LOOPBACK.into_iter().find(|host| rest.starts_with(host))?;
+    let rest = rest.strip_prefix(host)?;
+    let rest = match rest.strip_prefix(':') {
+        Some(port) => {
+            let end = port.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(port.len());
+            let (digits, rest) = port.split_at_checked(end)?;
+            digits.parse::<u16>().ok()?;
+            rest
+        }
+        None => rest,
+    };
+    (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest))
+}
+
+fn is_listed(known: &[String], uri: &str) -> bool {
+    known.iter().any(|known| known == uri || is_same_but_for_port(known, uri))
+}
+
+fn is_same_but_for_port(known: &str, uri: &str) -> bool {
+    loopback(known).is_some_and(|known| loopback(uri) == Some(known))
+}
+
+/// Whether codes and browsers may be sent there: https, this very machine, or a scheme of an app's own
+/// that holds a dot, as the reverse domain of RFC 8252 §7.1 does.
+pub fn is_redirect_uri(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    is_absolute_uri(uri)
+        && match scheme {
+            "https" => rest.strip_prefix("//").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')),
+            "http" => loopback(uri).is_some(),
+            _ => scheme.contains('.'),
+        }
+        // A user name would show another host than the one that is meant.
+        && !rest.contains(['@', '\\', '*'])
 }
 
 /// A scheme, a colon, something after it, no fragment, nothing unprintable.
@@ -220,6 +343,47 @@ mod tests {
         assert_eq!("device_code".parse(), Ok(GrantType::DeviceCode));
         let error = "password".parse::<GrantType>().map_err(|error| error.to_string());
         assert!(error.is_err_and(|text| text.contains("`password`") && text.contains("refresh_token")));
+    }
+
+    #[test]
+    fn only_the_port_of_this_machine_is_free() {
+        let known = "http://127.0.0.1/callback";
+        for same in ["http://127.0.0.1:4711/callback", "http://127.0.0.1/callback"] {
+            assert!(is_same_but_for_port(known, same), "{same}");
+        }
+        for other in [
+            "http://127.0.0.1:4711/other",
+            "http://127.0.0.1.evil.example/callback",
+            "http://127.0.0.1:80@evil.example/callback",
+            "http://127.0.0.1:99999/callback",
+            "http://[::1]:4711/callback",
+            "https://127.0.0.1:4711/callback",
+            "http://127.0.0.1:4711/callback?x=1",
+        ] {
+            assert!(!is_same_but_for_port(known, other), "{other}");
+        }
+        assert!(!is_same_but_for_port("https://app.example/cb", "https://app.example:8443/cb"));
+    }
+
+    #[test]
+    fn codes_go_to_apps_and_to_nobody_else() {
+        for good in
+            ["https://app.example/cb", "http://127.0.0.1/cb", "http://localhost:8000", "com.example.app:/cb"]
+        {
+            assert!(is_redirect_uri(good), "{good}");
+        }
+        for bad in [
+            "http://app.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https:///cb",
+            "https://user@app.example/",
+            "https://app.example/cb#x",
+            "https://*.example/cb",
+            "app",
+        ] {
+            assert!(!is_redirect_uri(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::account::SignIn;
 use crate::client::ClientId;
-use crate::grant::Origin;
+use crate::grant::{Origin, Thumbprint};
 use crate::id::{AccountId, DeviceId, GrantId};
 use crate::scope::Scopes;
 use crate::time::Timestamp;
@@ -28,6 +28,8 @@ pub struct Family {
     /// No refresh token outlives this.
     pub expires_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// The key that its tokens are bound to (RFC 9449).
+    pub jkt: Option<Thumbprint>,
 }
 
 impl Family {
@@ -111,6 +113,7 @@ mod tests {
             last_used: None,
             expires_at: NOW + Duration::from_hours(1),
             ended_at: None,
+            jkt: None,
         }
     }
 

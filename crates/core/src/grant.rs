@@ -126,6 +126,46 @@ pub struct TokensOptions {
     pub login_hint: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// The key that must be shown at the token endpoint (RFC 9449 §10).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
+    /// It was asked through a browser, which takes the answer back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<CodeOptions>,
+}
+
+/// The thumbprint of a public key (RFC 7638), SHA-256 in base64url.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbprint(String);
+
+impl Thumbprint {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a thumbprint has 43 characters of base64url")]
+pub struct BadThumbprint;
+
+impl std::str::FromStr for Thumbprint {
+    type Err = BadThumbprint;
+
+    fn from_str(text: &str) -> Result<Self, BadThumbprint> {
+        let fits =
+            text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadThumbprint) }
+    }
+}
+
+/// What comes with a question that is asked through a browser (RFC 6749 §4.1.1, RFC 7636 §4.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeOptions {
+    pub redirect_uri: String,
+    /// SHA-256 of the verifier, in base64url.
+    pub challenge: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 /// Where a question or an answer came from.

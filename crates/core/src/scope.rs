@@ -10,6 +10,9 @@ pub const DEVICES: &str = "devices";
 /// Lets an access token introspect other tokens.
 pub const INTROSPECT: &str = "introspect";
 
+/// Lets an access token of an administrator's, an API key of theirs, or a client administer the server.
+pub const ADMIN: &str = "admin";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<String>);
 
@@ -69,6 +72,11 @@ impl Scopes {
     #[must_use]
     pub fn within(&self, allowed: &Self) -> Self {
         Self(self.0.iter().filter(|scope| allowed.contains(scope)).cloned().collect())
+    }
+
+    /// The first of `self` that stands in `list`.
+    pub fn first_inside<'a>(&'a self, list: &[&str]) -> Option<&'a str> {
+        self.iter().find(|scope| list.contains(scope))
     }
 
     /// The first of `self` that `allowed` does not have.

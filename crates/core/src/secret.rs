@@ -121,10 +121,13 @@ pub enum TokenKind {
     ClientSecret,
     /// Of a paired node.
     Device,
+    /// With which a client that registered itself changes itself.
+    Registration,
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 4] = [Self::Access, Self::Refresh, Self::ClientSecret, Self::Device];
+    pub const ALL: [Self; 5] =
+        [Self::Access, Self::Refresh, Self::ClientSecret, Self::Device, Self::Registration];
 
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -132,6 +135,7 @@ impl TokenKind {
             Self::Refresh => "cs_rt_",
             Self::ClientSecret => "cs_cs_",
             Self::Device => "cs_dt_",
+            Self::Registration => "cs_rg_",
         }
     }
 
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn prefixes_are_what_scanners_were_told() {
         let prefixes = TokenKind::ALL.map(TokenKind::prefix);
-        assert_eq!(prefixes, ["cs_at_", "cs_rt_", "cs_cs_", "cs_dt_"]);
+        assert_eq!(prefixes, ["cs_at_", "cs_rt_", "cs_cs_", "cs_dt_", "cs_rg_"]);
     }
 
     #[test]

@@ -81,6 +81,14 @@ pub struct Discovery {
     pub revocation_endpoint: Option<String>,
     pub userinfo_endpoint: Option<String>,
     pub introspection_endpoint: Option<String>,
+    pub authorization_endpoint: Option<String>,
+    pub pushed_authorization_request_endpoint: Option<String>,
+}
+
+/// RFC 9126 §2.2.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pushed {
+    pub request_uri: String,
 }
 
 impl Discovery {
@@ -91,6 +99,8 @@ impl Discovery {
             &self.revocation_endpoint,
             &self.userinfo_endpoint,
             &self.introspection_endpoint,
+            &self.authorization_endpoint,
+            &self.pushed_authorization_request_endpoint,
         ];
         let optional = optional.into_iter().flatten();
         [&self.token_endpoint, &self.jwks_uri].into_iter().chain(optional).map(String::as_str)

@@ -294,7 +294,11 @@ impl Guard {
     }
 }
 
+/// None for what is bound to a key, too: whoever presents it as a bearer has not shown that they have it.
 fn identity(credential: Credential, claims: Value) -> Option<Identity> {
+    if claims.get("cnf").is_some() {
+        return None;
+    }
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(Identity {
         credential,
@@ -309,4 +313,16 @@ fn identity(credential: Credential, claims: Value) -> Option<Identity> {
 #[expect(clippy::disallowed_methods, reason = "the one place where this crate reads the clock")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bound_to_a_key_is_no_bearer_token() {
+        let claims = |more: &str| serde_json::from_str(&format!(r#"{{"sub":"x"{more}}}"#)).unwrap();
+        assert!(identity(Credential::AccessToken, claims("")).is_some());
+        assert!(identity(Credential::AccessToken, claims(r#","cnf":{"jkt":"y"}"#)).is_none());
+    }
 }

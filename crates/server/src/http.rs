@@ -154,10 +154,8 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<String>, Repeated> {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 §2.1).
-pub fn bearer(credentials: &str) -> Option<Plain> {
-    credential(credentials, &["bearer"])
-}
+/// The scheme of RFC 6750 §2.1.
+pub const BEARER: &[&str] = &["bearer"];
 
 /// The device whose imported token is presented.
 pub fn named_device(parts: &Parts) -> Option<Named> {

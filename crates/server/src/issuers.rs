@@ -9,13 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{SignIn, Username};
 use countersign_core::text::{is_hidden, label};
 use countersign_core::time::Timestamp;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::config::TrustedIssuer;
+use crate::jws::{self, ASYMMETRIC};
 
 /// Keys are read again when they are as old as this, so that one that was withdrawn does not count for
 /// ever.
@@ -32,19 +33,6 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// How old a sign-in counts as whose time nobody says: older than anything that is called fresh.
 const UNKNOWN: Duration = Duration::from_hours(24);
 const LAST_OF_SECOND: Duration = Duration::from_micros(999_999);
-/// Signatures that only the issuer can make.
-const ASYMMETRIC: [Algorithm; 9] = [
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::EdDSA,
-];
-
 /// Every issuer that is trusted.
 #[derive(Debug, Default)]
 pub struct Issuers(Vec<Issuer>);
@@ -178,7 +166,7 @@ impl Issuer {
         let bad = |why: &str| Unverified::Bad(why.to_owned());
         let header = jsonwebtoken::decode_header(token).map_err(|error| bad(&error.to_string()))?;
         // What must be understood and is not (RFC 7515 §4.1.11), and what is signed for another purpose.
-        if has_critical(token) || header.typ.as_deref().is_some_and(is_other_type) {
+        if jws::has_critical(token) || header.typ.as_deref().is_some_and(is_other_type) {
             return Err(bad("it is no token for signing in"));
         }
         if !ASYMMETRIC.contains(&header.alg) {
@@ -261,19 +249,19 @@ impl Issuer {
     ) -> Result<DecodingKey, Unverified> {
         let known = self.known();
         let fresh = known.set.is_some() && now.since(known.read_at) < FRESH;
-        if let Some(jwk) = known.set.as_ref().filter(|_| fresh).and_then(|set| find(set, kid, alg)) {
-            return decoding(jwk);
+        if let Some(jwk) = known.set.as_ref().filter(|_| fresh).and_then(|set| jws::find(set, kid, alg)) {
+            return jws::usable(jwk).map_err(Unverified::Bad);
         }
         let keys = self.read_anew(now).await;
         let usable = now.since(keys.read_at) < STALE;
         let Some(set) = keys.set.filter(|_| usable) else {
             return Err(Unverified::Unreachable(format!("{}: no keys", self.config.issuer)));
         };
-        find(&set, kid, alg)
+        jws::find(&set, kid, alg)
             .ok_or_else(|| {
                 Unverified::Bad("its key is not published, or is for another algorithm".to_owned())
             })
-            .and_then(decoding)
+            .and_then(|jwk| jws::usable(jwk).map_err(Unverified::Bad))
     }
 
     fn known(&self) -> Keys {
@@ -358,51 +346,9 @@ fn is_other_type(typ: &str) -> bool {
     typ.ends_with("+jwt") && typ != "at+jwt"
 }
 
-fn has_critical(token: &str) -> bool {
-    let head = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let head: Option<Map<String, Value>> = head.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    head.is_none_or(|head| head.contains_key("crit"))
-}
-
-fn decoding(jwk: &Jwk) -> Result<DecodingKey, Unverified> {
-    DecodingKey::from_jwk(jwk).map_err(|error| Unverified::Bad(error.to_string()))
-}
-
-/// The key of this name, or the only one that will do for a token that names none.
-fn find<'a>(set: &'a JwkSet, kid: Option<&str>, alg: Algorithm) -> Option<&'a Jwk> {
-    let name = format!("{alg:?}");
-    let mut fitting = set.keys.iter().filter(|jwk| {
-        let signs = jwk.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
-        // What the key says of its algorithm decides, never the token.
-        let same = jwk.common.key_algorithm.is_none_or(|own| own.to_string() == name);
-        let named = kid.is_none_or(|kid| jwk.common.key_id.as_deref() == Some(kid));
-        signs && same && named && is_kind(&jwk.algorithm, alg)
-    });
-    match (fitting.next(), fitting.next(), kid) {
-        (Some(first), None, _) | (Some(first), Some(_), Some(_)) => Some(first),
-        _ => None,
-    }
-}
-
-/// Whether a key of this kind makes signatures of this algorithm.
-fn is_kind(key: &AlgorithmParameters, alg: Algorithm) -> bool {
-    match alg {
-        Algorithm::ES256 | Algorithm::ES384 => matches!(key, AlgorithmParameters::EllipticCurve(_)),
-        Algorithm::EdDSA => matches!(key, AlgorithmParameters::OctetKeyPair(_)),
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => false,
-        _ => matches!(key, AlgorithmParameters::RSA(_)),
-    }
-}
-
 fn seconds(claims: &Said, name: &str) -> Result<Option<Timestamp>, Unverified> {
     let bad = || Unverified::Bad("a time in it is not a number".to_owned());
-    claims.get(name).map(|value| number(value).ok_or_else(bad)).transpose()
-}
-
-fn number(value: &Value) -> Option<Timestamp> {
-    #[expect(clippy::cast_possible_truncation, reason = "fractions of a second do not matter")]
-    let secs = value.as_i64().or_else(|| value.as_f64().map(|secs| secs as i64))?;
-    Some(Timestamp::from_secs(secs))
+    claims.get(name).map(|value| jws::number(value).ok_or_else(bad)).transpose()
 }
 
 /// `amr` is stored as words.

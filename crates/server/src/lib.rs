@@ -6,12 +6,15 @@
 
 mod api;
 pub mod app;
+mod assertion;
 pub mod config;
 mod cookie;
+mod dpop;
 pub mod flow;
 mod http;
 mod hub;
 mod issuers;
+mod jws;
 mod limits;
 pub mod logging;
 mod notices;

@@ -56,10 +56,18 @@ impl Asker<'_> {
     /// Whether what is asked for is theirs to collect.
     pub fn may_poll(self, ask: &Ask) -> bool {
         match (self, ask) {
-            (Self::Client(client), Ask::Tokens(ask)) => client.id == ask.client,
+            (Self::Client(client), Ask::Tokens(ask)) => client.id == ask.client && ask.options.code.is_none(),
             (Self::CommandLine, Ask::Key(ask)) => ask.way == Way::Forward,
             (Self::Client(_), Ask::Key(_) | Ask::Pairing(_))
             | (Self::CommandLine, Ask::Tokens(_) | Ask::Pairing(_)) => false,
+        }
+    }
+
+    /// Whether they get nothing without a proof of possession.
+    pub fn must_show_a_key(self) -> bool {
+        match self {
+            Self::Client(client) => client.details.dpop_bound,
+            Self::CommandLine => false,
         }
     }
 
@@ -96,6 +104,11 @@ impl Polled {
     fn interval(&self) -> Duration {
         Duration::from_millis(self.interval_millis.into())
     }
+}
+
+/// Each poll of one must show a key, which is looked at where it is read.
+const fn is_bound(grant: &Grant) -> bool {
+    matches!(&grant.ask, Ask::Tokens(ask) if ask.options.jkt.is_some())
 }
 
 /// What a moment looked like, to tell whether something happened since.
@@ -155,6 +168,7 @@ impl Pending {
                     last: now,
                     // What was heard meanwhile may be of this very grant.
                     round: if outcome == Poll::Wait
+                        && !is_bound(grant)
                         && grants.round == round.0
                         && !grants.decided.contains(&grant.id)
                     {

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use countersign_core::id::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
@@ -65,6 +65,7 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
+    const PUT: Method = Method::PUT;
     vec![
         endpoint(GET,  "/.well-known/openid-configuration",       Public,         get(oauth::metadata::discovery)),
         endpoint(GET,  "/.well-known/oauth-authorization-server", Public,         get(oauth::metadata::discovery)),
@@ -74,6 +75,16 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(POST, "/oauth2/v1/token",                        Client,         post(oauth::token)),
         endpoint(POST, "/oauth2/v1/introspect",                   ClientOrBearer, post(oauth::introspect)),
         endpoint(POST, "/oauth2/v1/revoke",                       Client,         post(oauth::revoke)),
+        endpoint(GET,  "/oauth2/v1/authorize",                    Public,         get(oauth::authorize)),
+        endpoint(POST, "/oauth2/v1/authorize",                    Public,         post(oauth::authorize)),
+        endpoint(POST, "/oauth2/v1/par",                          Client,         post(oauth::push)),
+        endpoint(GET,  "/oauth2/v1/end_session",                  Public,         get(oauth::end_session)),
+        endpoint(POST, "/oauth2/v1/end_session",                  Public,         post(oauth::end_session)),
+        endpoint(POST, "/oauth2/v1/register",                     Bearer,         post(oauth::register)),
+        endpoint(GET,  "/oauth2/v1/register/{id}",                Bearer,         get(oauth::look)),
+        endpoint(PUT,  "/oauth2/v1/register/{id}",                Bearer,         put(oauth::change)),
+        endpoint(DELETE, "/oauth2/v1/register/{id}",              Bearer,         delete(oauth::unregister)),
+        endpoint(GET,  "/authorize",                              Public,         get(pages::authorize)),
         endpoint(GET,  "/oauth2/v1/userinfo",                     Bearer,         get(oauth::userinfo)),
         endpoint(POST, "/oauth2/v1/userinfo",                     Bearer,         post(oauth::userinfo)),
         endpoint(POST, "/v1/auth/device",                         Public,         post(api::device)),
@@ -103,7 +114,7 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/login/upstream/{id}",                     Public,         get(pages::begin)),
         endpoint(GET,  "/login/upstream/{id}/callback",            Public,         get(pages::back)),
         endpoint(GET,  "/login/upstream/{id}/icon",                Public,         get(pages::icon)),
-        endpoint(GET,  "/logout",                                 Person,         get(pages::logout)),
+        endpoint(GET,  "/logout",                                 Public,         get(pages::logout)),
         endpoint(POST, "/logout",                                 Form,           post(pages::leave)),
         endpoint(GET,  verification_path,                         Person,         get(pages::device)),
         endpoint(POST, verification_path,                         PersonsForm,    post(pages::enter)),

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_core::client::SigningAlg;
+use countersign_core::client::{MAX_ACCESS_TTL, SigningAlg};
 use countersign_core::time::Timestamp;
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -183,7 +183,7 @@ impl fmt::Debug for Signer {
 
 impl Signer {
     pub fn new(access_ttl: Duration) -> Self {
-        Self { keys: RwLock::new(None), overlap: access_ttl + OVERLAP_MARGIN }
+        Self { keys: RwLock::new(None), overlap: access_ttl.max(MAX_ACCESS_TTL) + OVERLAP_MARGIN }
     }
 
     /// The keys may be others now.

@@ -12,6 +12,7 @@ use crate::app::{Answer, App};
 use crate::store::feed::Event;
 use crate::store::{
     Committed, Stmt, accounts, api_keys, attempts, audit, challenges, families, grants, keys, nodes, notices,
+    once,
 };
 use crate::telemetry::GrantEvent;
 
@@ -85,6 +86,7 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         accounts::sweep_sessions(now, batch),
         attempts::sweep(now, batch),
         challenges::sweep(now, batch),
+        once::sweep(now, batch),
         notices::sweep(now - retention.audit, batch),
         notices::sweep_links(now, batch),
         audit::sweep(now - retention.audit, batch),

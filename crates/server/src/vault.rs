@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_core::code::{UserCode, draw_reverse};
 use countersign_core::id::{AccountId, GrantId, NoticeId};
-use countersign_core::secret::{Digest, MacKey};
+use countersign_core::secret::{Digest, MacKey, Plain};
 use zeroize::Zeroizing;
 
 use crate::store::{Store, StoreError, installation};
@@ -172,6 +172,25 @@ impl Vault {
         // Of so many numbers the remainder prefers none that anybody could tell.
         let number = mac.as_bytes().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         format!("{:02}", number % 100)
+    }
+
+    /// What a browser takes back to a client once its person said yes: found again, and kept nowhere.
+    pub fn authorization_code(&self, grant: GrantId) -> Plain {
+        Plain::from_entropy(self.codes.mac(&[b"authorization", grant.as_bytes()]).as_bytes())
+    }
+
+    /// What a browser carries in place of a question.
+    pub fn request(&self, grant: GrantId) -> String {
+        format!(
+            "{grant}.{}",
+            URL_SAFE_NO_PAD.encode(self.forms.mac(&[b"request", grant.as_bytes()]).as_bytes())
+        )
+    }
+
+    pub fn read_request(&self, handle: &str) -> Option<GrantId> {
+        let (grant, _) = handle.split_once('.')?;
+        let grant: GrantId = grant.parse().ok()?;
+        Digest::of(&self.request(grant)).matches(&Digest::of(handle)).then_some(grant)
     }
 
     /// What is stored of a recovery code.

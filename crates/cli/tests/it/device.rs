@@ -64,6 +64,63 @@ async fn a_device_logs_in_is_known_refreshes_and_logs_out() {
     );
 }
 
+/// A machine with a browser: what opens it says through a pipe where it was sent.
+fn with_browser(folder: &Path, args: &[&str]) -> std::process::Command {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (bin, pipe) = (folder.join("bin"), folder.join("opened"));
+    if !bin.exists() {
+        std::fs::create_dir(&bin).unwrap();
+        let opener = bin.join("xdg-open");
+        std::fs::write(&opener, format!("#!/bin/sh\nprintf %s \"$1\" > '{}'\n", pipe.display())).unwrap();
+        std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    }
+    let mut command = countersign(folder);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    command.args(args).env("DISPLAY", ":0").env("PATH", path).env_remove("SSH_CONNECTION");
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_there_is_a_browser_the_login_goes_through_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    add_user(folder.path(), "alice");
+    let args = ["login", "--server", &server.url, "--credentials", "kept/credentials.json"];
+    for (decision, code) in [("deny", Some(3)), ("approve", Some(0))] {
+        let mut child = with_browser(folder.path(), &args).spawn().unwrap();
+        let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+        // What it says comes after the browser was opened.
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        assert!(line.contains("Your browser was opened"), "{line}");
+        let opened = std::fs::read_to_string(folder.path().join("opened")).unwrap();
+        let back = Person::sign_in(&server.url, "alice").await.answer(&opened, decision).await;
+        assert!(back.starts_with("http://127.0.0.1:"), "{back}");
+        // Somebody else's answer is none.
+        let stray = reqwest::get(back.replace("state=", "state=x")).await.unwrap();
+        assert_eq!(stray.status(), 404);
+        let page = reqwest::get(&back).await.unwrap().text().await.unwrap();
+        assert!(page.contains("You can close this window"), "{page}");
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), code, "{rest}");
+    }
+    let who = run(folder.path(), &["whoami", "--credentials", "kept/credentials.json"]);
+    assert!(stdout(&who).starts_with("alice "));
+    // A client without the grant, and whoever says so, gets a code.
+    let operator = |args: &[&str]| stdout(&run(folder.path(), &[&["--data-dir", "data"], args].concat()));
+    operator(&["client", "add", "--id", "plain", "--name", "Plain", "--public"]);
+    for more in [["--client-id", "plain"], ["--device", "--scope=openid"]] {
+        let mut child = with_browser(folder.path(), &[args.as_slice(), &more].concat()).spawn().unwrap();
+        let (code, _) = code_of(&mut child);
+        assert_eq!(code.len(), 9);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_can_be_forgotten_whatever_became_of_the_server() {
     let folder = tempfile::tempdir().unwrap();

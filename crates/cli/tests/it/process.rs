@@ -193,6 +193,15 @@ impl Person {
         assert!(said.iter().any(|said| self.page.contains(said)), "{}", self.page);
     }
 
+    /// Answers a question that this browser was sent to, and says where it is sent then.
+    pub async fn answer(&mut self, url: &str, decision: &str) -> String {
+        let path = url.strip_prefix(&self.base).unwrap().to_owned();
+        self.get(&path).await;
+        let request = self.filled("decision", &[("own_device", "yes"), ("decision", decision)]);
+        let response = request.header("cookie", &self.cookie).send().await.unwrap();
+        response.headers()["location"].to_str().unwrap().to_owned()
+    }
+
     /// Approves, and reads the PIN that the page shows then.
     pub async fn approve_for_pin(&mut self, code: &str) -> String {
         self.decide(code, "approve").await;
@@ -209,6 +218,11 @@ impl Person {
     }
 
     async fn submit(&mut self, field: &str, filled: &[(&str, &str)]) {
+        let request = self.filled(field, filled);
+        self.follow(request).await;
+    }
+
+    fn filled(&self, field: &str, filled: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let form = self.page.split("<form ").skip(1).find(|form| form.contains(&format!("name=\"{field}\"")));
         let form = form.unwrap_or_else(|| panic!("no {field} in {}", self.page));
         let value = |tag: &str, name: &str| {
@@ -223,8 +237,7 @@ impl Person {
             .collect();
         fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let url = format!("{}{}", self.base, value(form, "action").unwrap());
-        let request = self.http.post(url).form(&fields);
-        self.follow(request).await;
+        self.http.post(url).form(&fields)
     }
 
     async fn follow(&mut self, request: reqwest::RequestBuilder) {

@@ -125,6 +125,14 @@ elsewhere-title = Anfrage von einem anderen Ort
 elsewhere-text = Diese Anfrage kam von einem anderen Ort als Ihrem, und der Betreiber dieses Dienstes lässt das nicht zu. Es wurde nichts verbunden. Wenn Sie das Gerät vor sich haben, nutzen Sie für das Gerät und für diese Seite dasselbe Netzwerk.
 confirm-own = Ich habe das selbst gestartet, auf einem Gerät, das ich vor mir habe
 confirm-own-missing = Setzen Sie das Häkchen, wenn Sie das selbst gestartet haben. Wenn nicht, wählen Sie „Ablehnen“.
+confirm-app-title = Dieses Programm verbinden?
+confirm-returns = Die Antwort geht an
+confirm-returns-help = Dorthin kommen Sie in diesem Browser zurück.
+confirm-app-own = Ich habe das selbst begonnen, in diesem Browser
+authorize-refused-title = Dieser Link funktioniert nicht
+authorize-refused-client = Das Programm, das Sie hierher geschickt hat, ist nicht bekannt oder darf so nicht fragen. Nichts wurde verbunden.
+authorize-refused-redirect = Das Programm möchte die Antwort an eine Adresse, die für es nicht eingetragen ist. Nichts wurde verbunden.
+authorize-refused-expired = Diese Anfrage ist abgelaufen oder wurde schon beantwortet. Gehen Sie zum Programm zurück und beginnen Sie dort von vorn.
 confirm-approve = Genehmigen
 confirm-deny = Ablehnen
 

@@ -116,6 +116,14 @@ elsewhere-title = Asked for from elsewhere
 elsewhere-text = This was asked for from another place than yours, and the operator of this service does not allow that. Nothing was connected. If the device is in front of you, use the same network for both.
 confirm-own = I started this myself, on a device in front of me
 confirm-own-missing = Tick the box if you started this yourself. If you did not, choose Deny.
+confirm-app-title = Connect this program?
+confirm-returns = Answer goes to
+confirm-returns-help = You go back there in this browser.
+confirm-app-own = I started this myself, in this browser
+authorize-refused-title = This link does not work
+authorize-refused-client = The program that sent you here is not known, or may not ask in this way. Nothing was connected.
+authorize-refused-redirect = The program wants the answer sent to an address that is not registered for it. Nothing was connected.
+authorize-refused-expired = This request has expired, or was answered already. Go back to the program and start again there.
 confirm-approve = Approve
 confirm-deny = Deny
 

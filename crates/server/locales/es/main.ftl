@@ -125,6 +125,14 @@ elsewhere-title = Se pidió desde otro lugar
 elsewhere-text = Esto se pidió desde un lugar distinto del tuyo, y quien administra este servicio no lo permite. No se conectó nada. Si tienes el dispositivo delante, usa la misma red para los dos.
 confirm-own = Esto lo empecé yo, en un dispositivo que tengo delante
 confirm-own-missing = Marca la casilla si esto lo empezaste tú. Si no, elige «Rechazar».
+confirm-app-title = ¿Conectar este programa?
+confirm-returns = La respuesta va a
+confirm-returns-help = Vuelve allí en este navegador.
+confirm-app-own = He empezado esto yo, en este navegador
+authorize-refused-title = Este enlace no funciona
+authorize-refused-client = El programa que le envió aquí no es conocido, o no puede preguntar de esta forma. No se ha conectado nada.
+authorize-refused-redirect = El programa quiere recibir la respuesta en una dirección que no está registrada para él. No se ha conectado nada.
+authorize-refused-expired = Esta solicitud ha caducado o ya se respondió. Vuelva al programa y empiece allí de nuevo.
 confirm-approve = Aprobar
 confirm-deny = Rechazar
 

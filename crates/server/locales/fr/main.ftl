@@ -125,6 +125,14 @@ elsewhere-title = Demande faite d’un autre endroit
 elsewhere-text = Cette demande vient d’un autre endroit que le vôtre, et la personne qui gère ce service ne le permet pas. Rien n’a été connecté. Si l’appareil est devant vous, utilisez le même réseau pour lui et pour cette page.
 confirm-own = C’est moi qui ai lancé cette demande, sur un appareil qui est devant moi
 confirm-own-missing = Cochez la case si c’est vous qui avez lancé cette demande. Sinon, choisissez « Refuser ».
+confirm-app-title = Connecter ce programme ?
+confirm-returns = La réponse va à
+confirm-returns-help = Vous y retournez dans ce navigateur.
+confirm-app-own = J’ai lancé cela moi-même, dans ce navigateur
+authorize-refused-title = Ce lien ne fonctionne pas
+authorize-refused-client = Le programme qui vous a envoyé ici est inconnu, ou n’a pas le droit de demander ainsi. Rien n’a été connecté.
+authorize-refused-redirect = Le programme veut recevoir la réponse à une adresse qui n’est pas enregistrée pour lui. Rien n’a été connecté.
+authorize-refused-expired = Cette demande a expiré, ou a déjà reçu une réponse. Retournez au programme et recommencez là-bas.
 confirm-approve = Approuver
 confirm-deny = Refuser
 

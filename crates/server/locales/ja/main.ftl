@@ -113,6 +113,14 @@ elsewhere-title = 別の場所からのリクエストです
 elsewhere-text = このリクエストは、あなたとは別の場所から送られました。このサービスの管理者は、それを許可していません。何も接続されていません。デバイスが目の前にある場合は、両方を同じネットワークにつないでください。
 confirm-own = 目の前にあるデバイスで、私が自分で始めました
 confirm-own-missing = ご自身で始めた場合は、チェックを入れてください。そうでない場合は、「拒否する」を選んでください。
+confirm-app-title = このプログラムを接続しますか？
+confirm-returns = 回答の送り先
+confirm-returns-help = このブラウザーでそこに戻ります。
+confirm-app-own = このブラウザーで自分で始めました
+authorize-refused-title = このリンクは使えません
+authorize-refused-client = ここへ案内したプログラムは登録されていないか、この方法で尋ねることができません。何も接続されていません。
+authorize-refused-redirect = プログラムが回答の送り先として指定したアドレスは登録されていません。何も接続されていません。
+authorize-refused-expired = この要求は期限切れか、すでに回答済みです。プログラムに戻って、もう一度始めてください。
 confirm-approve = 承認する
 confirm-deny = 拒否する
 

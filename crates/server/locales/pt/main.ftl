@@ -125,6 +125,14 @@ elsewhere-title = Pedido feito de outro lugar
 elsewhere-text = Este pedido veio de um lugar diferente do seu, e quem administra este serviço não permite isso. Nada foi conectado. Se o dispositivo está à sua frente, use a mesma rede nele e aqui.
 confirm-own = Fui eu que comecei isto, em um dispositivo à minha frente
 confirm-own-missing = Marque a caixa se foi você que começou isto. Se não foi, escolha “Recusar”.
+confirm-app-title = Conectar este programa?
+confirm-returns = A resposta vai para
+confirm-returns-help = Você volta para lá neste navegador.
+confirm-app-own = Eu mesmo comecei isto, neste navegador
+authorize-refused-title = Este link não funciona
+authorize-refused-client = O programa que enviou você para cá não é conhecido ou não pode perguntar desta forma. Nada foi conectado.
+authorize-refused-redirect = O programa quer receber a resposta em um endereço que não está registrado para ele. Nada foi conectado.
+authorize-refused-expired = Este pedido expirou ou já foi respondido. Volte ao programa e comece de novo por lá.
 confirm-approve = Aprovar
 confirm-deny = Recusar
 

@@ -113,6 +113,14 @@ elsewhere-title = 请求来自别处
 elsewhere-text = 发出请求的地方和您所在的地方不同，本服务的管理员不允许这样连接。没有连接任何设备。如果设备就在您面前，请让两边使用同一个网络。
 confirm-own = 这是我自己发起的，设备就在我面前
 confirm-own-missing = 如果是您自己发起的，请勾选这一项。如果不是，请选择“拒绝”。
+confirm-app-title = 要连接此程序吗？
+confirm-returns = 回复将发送到
+confirm-returns-help = 您将在此浏览器中返回那里。
+confirm-app-own = 这是我自己在此浏览器中发起的
+authorize-refused-title = 此链接无效
+authorize-refused-client = 将您带到这里的程序未知，或者不允许以这种方式请求。没有连接任何内容。
+authorize-refused-redirect = 该程序要求把回复发送到一个未为它登记的地址。没有连接任何内容。
+authorize-refused-expired = 此请求已过期，或者已经回复过。请返回该程序并重新开始。
 confirm-approve = 批准
 confirm-deny = 拒绝
 

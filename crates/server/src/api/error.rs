@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::json::Issue;
 use crate::app::Fault;
+use crate::dpop::Unproven;
 use crate::http::{BadForm, with};
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum ApiError {
     InvalidScope(String),
     /// Nobody is recognised.
     Unauthorized(&'static str),
+    /// A proof of possession does not do.
+    Unproven(Unproven),
     /// Somebody is, who may not.
     Forbidden(&'static str),
     /// Somebody is, whose sign-in is not enough (RFC 9470).
@@ -59,7 +62,7 @@ impl ApiError {
             Self::Body(BadForm::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BadForm::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BadForm::ContentType(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::Unproven(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::SignIn(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -90,6 +93,7 @@ impl ApiError {
             Self::InvalidClient => "invalid_client",
             Self::InvalidScope(_) => "invalid_scope",
             Self::Unauthorized(_) => "unauthorized",
+            Self::Unproven(_) => "invalid_dpop_proof",
             Self::Forbidden(_) => "forbidden",
             Self::SignIn(_) => "insufficient_user_authentication",
             Self::NotFound(_) => "not_found",
@@ -111,6 +115,7 @@ impl ApiError {
                 words.join("; ")
             }
             Self::Body(bad) => bad.to_string(),
+            Self::Unproven(why) => why.clone(),
             Self::InvalidRequest(why)
             | Self::Unauthorized(why)
             | Self::Forbidden(why)

@@ -21,7 +21,7 @@ use self::error::ApiError;
 use self::json::Body;
 use crate::app::{App, rfc3339};
 use crate::flow::ask::{self, AskRefusal, KeyQuestion};
-use crate::flow::caller::{self, Caller, Proof, Stranger};
+use crate::flow::caller::{self, Caller, Presented, Proof, Stranger};
 use crate::flow::clients;
 use crate::flow::collect::{self, Collected, Polled};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
@@ -30,7 +30,7 @@ use crate::flow::pin::Typed;
 use crate::flow::policy::{Lacking, Sufficient};
 use crate::flow::reverse::{self, Making, Verified};
 use crate::http::PathId;
-use crate::{cookie, http};
+use crate::{cookie, dpop, http};
 
 type Outcome = Result<Response, ApiError>;
 
@@ -52,13 +52,15 @@ fn ok(body: Value) -> Response {
 async fn anybody(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
     let repeated = |_| ApiError::InvalidRequest("the Authorization header is repeated");
     if let Some(credentials) = http::authorization(&parts.headers).map_err(repeated)? {
-        let token = http::bearer(&credentials)
+        let shown = dpop::presented(app, parts, &credentials, http::BEARER, now).await?;
+        let shown = shown
+            .map_err(ApiError::Unproven)?
             .ok_or(ApiError::Unauthorized("send the credential as `Authorization: Bearer …`"))?;
-        return caller::by_bearer(app, &token, http::named_device(parts), now).await?.map_err(|stranger| {
-            match stranger {
-                Stranger::Invalid => ApiError::Unauthorized("the credential is expired, revoked or unknown"),
-                Stranger::Unreachable => ApiError::Unreachable,
-            }
+        let device = http::named_device(parts);
+        let presented = Presented { token: &shown.token, device, key: shown.key.as_ref() };
+        return caller::by_bearer(app, presented, now).await?.map_err(|stranger| match stranger {
+            Stranger::Invalid => ApiError::Unauthorized("the credential is expired, revoked or unknown"),
+            Stranger::Unreachable => ApiError::Unreachable,
         });
     }
     let (cookie, token) = (cookie::read(app, &parts.headers), parts.headers.get(CSRF_HEADER));
@@ -182,7 +184,8 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
         Polled::Wait => Err(ApiError::Pending),
         Polled::WaitForPin => Err(ApiError::PinRequired),
         Polled::SlowDown(interval) => Err(ApiError::SlowDown(interval)),
-        Polled::Denied | Polled::Target(_) => Err(ApiError::Denied),
+        // The last two are of the OAuth door.
+        Polled::Denied | Polled::Target(_) | Polled::Unproven(_) => Err(ApiError::Denied),
         Polled::Expired => Err(ApiError::Expired),
         Polled::Spent => Err(ApiError::Spent),
         Polled::Unknown => Err(ApiError::NotFound("there is no such device code")),

@@ -21,7 +21,8 @@ use countersign_core::code::CodeStyle;
 use countersign_core::family::Lifetimes;
 use countersign_core::limit::Rule;
 use countersign_core::policy::Policy;
-use countersign_core::secret::Plain;
+use countersign_core::scope::Scopes;
+use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Span;
 use ipnet::IpNet;
 
@@ -110,6 +111,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("tokens.refresh_idle_ttl", "14d", "lifetime of one refresh token that nobody uses"),
     setting("tokens.reuse_grace", "10s", "how long a spent refresh token still gets a successor, for lost answers"),
     setting("tokens.signing_alg", "ES256", "signature of access tokens: ES256, RS256 or EdDSA"),
+    secret("registration.initial_access_token", "", "with this token clients may register themselves (RFC 7591); without it nobody may"),
+    list("registration.scopes", "scopes that such clients may have; without it openid profile email offline_access"),
     secret_list("upstream", "identity providers (OpenID Connect) that people sign in with: tables { id, issuer, client_id, client_secret or client_secret_file, label, icon_file, scopes, claims = { username, email, name }, allowed_domains, rules = [{ claim, any_of }], required_acr, required_amr, multi_factor_acr }; see identity-providers.md"),
     setting("login.passwords", "true", "whether people may sign in with a password; without, with one of [[upstream]] or a passkey"),
     setting("login.session_ttl", "12h", "how long a browser stays signed in"),
@@ -178,6 +181,7 @@ pub struct Config {
     pub pairing: Pairing,
     pub lifetimes: Lifetimes,
     pub signing_alg: SigningAlg,
+    pub registration: Option<Registration>,
     pub upstreams: Vec<Upstream>,
     pub passwords: bool,
     pub notices: Notices,
@@ -193,6 +197,14 @@ pub struct Config {
     pub retention: Retention,
     pub log_level: String,
     pub log_format: LogFormat,
+}
+
+/// Clients that register themselves.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Of the token that they need.
+    pub token: Digest,
+    pub scopes: Scopes,
 }
 
 #[derive(Clone, Debug)]
@@ -329,6 +341,7 @@ impl Config {
             pairing,
             lifetimes,
             signing_alg: read.named("tokens.signing_alg", SigningAlg::from_name, &algs),
+            registration: registration(&mut read),
             upstreams,
             passwords,
             notices: Notices::read(&mut read),
@@ -395,6 +408,21 @@ fn database(read: &mut Reader<'_>, data_dir: &Path) -> Location {
             local
         }
     }
+}
+
+fn registration(read: &mut Reader<'_>) -> Option<Registration> {
+    let scopes = read.texts("registration.scopes", "openid");
+    let scopes = if scopes.is_empty() { Ok(Scopes::standard()) } else { Scopes::from_names(scopes) };
+    let scopes = scopes.unwrap_or_else(|bad| {
+        read.problem("registration.scopes", &bad.to_string());
+        Scopes::default()
+    });
+    let token = read.optional("registration.initial_access_token")?;
+    if token.len() < 24 {
+        let why = "whoever guesses it can register clients: use 24 random characters or more, such as `openssl rand -base64 24` makes";
+        read.problem("registration.initial_access_token", why);
+    }
+    Some(Registration { token: Digest::of(&token), scopes })
 }
 
 impl Limits {

@@ -1,7 +1,7 @@
 //! Administering people.
 
 use countersign_core::account::{Account, PASSWORD_BYTES, Username};
-use countersign_core::audit::Action;
+use countersign_core::audit::{Action, By};
 use countersign_core::id::AccountId;
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
@@ -35,9 +35,16 @@ pub enum AccountRefusal {
     Password,
     #[error("user `{0}` is {1} already")]
     Already(String, &'static str),
+    #[error("user `{0}` was changed by somebody else meanwhile; look again, then change it")]
+    Changed(String),
 }
 
-pub async fn add(app: &App, new: NewAccount, now: Timestamp) -> Answer<Result<Account, AccountRefusal>> {
+pub async fn add(
+    app: &App,
+    by: &By,
+    new: NewAccount,
+    now: Timestamp,
+) -> Answer<Result<Account, AccountRefusal>> {
     if !PASSWORD_BYTES.contains(&new.password.reveal().len()) {
         return Ok(Err(AccountRefusal::Password));
     }
@@ -50,14 +57,83 @@ pub async fn add(app: &App, new: NewAccount, now: Timestamp) -> Answer<Result<Ac
         admin: new.admin,
         created_at: now,
         disabled_at: None,
+        revision: 1,
     };
     let hash = password::hash(new.password.reveal().as_bytes(), &app.entropy)?;
-    let mut event = app.event(now, Action::UserAdded)?;
+    let mut event = app.event(now, Action::UserAdded)?.by(by);
     event.account = Some(account.id);
     match app.store.commit(vec![accounts::insert(&account, &hash), audit::insert(event)]).await? {
         Committed::Done { .. } => Ok(Ok(account)),
         Committed::Conflict => Ok(Err(AccountRefusal::Taken(account.name.to_string()))),
     }
+}
+
+/// Somebody by their name, or their id: names that an issuer's subjects give are long.
+pub async fn find(app: &App, name: &Username) -> Answer<Option<Account>> {
+    if let Some((account, _)) = accounts::by_name(&app.store, name).await? {
+        return Ok(Some(account));
+    }
+    match name.as_str().parse() {
+        Ok(id) => Ok(accounts::by_id(&app.store, id).await?),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What an administrator changes of somebody. `None` leaves what is; an empty text takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub email: Option<String>,
+    pub full_name: Option<String>,
+    pub tier: Option<String>,
+    pub admin: Option<bool>,
+}
+
+/// `seen` is the revision that whoever changes it has seen; without it any will do.
+pub async fn edit(
+    app: &App,
+    by: &By,
+    name: &Username,
+    changes: Changes,
+    seen: Option<u32>,
+    now: Timestamp,
+) -> Answer<Result<Account, AccountRefusal>> {
+    for _ in 0..4 {
+        let Some(mut account) = find(app, name).await? else {
+            return Ok(Err(AccountRefusal::Unknown(name.to_string())));
+        };
+        if seen.is_some_and(|seen| seen != account.revision) {
+            break;
+        }
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        if let Some(email) = changes.email.clone() {
+            account.email = some(email);
+        }
+        if let Some(full_name) = changes.full_name.clone() {
+            account.full_name = some(full_name);
+        }
+        if let Some(tier) = changes.tier.clone() {
+            account.tier = some(tier).unwrap_or_else(|| "none".to_owned());
+        }
+        account.admin = changes.admin.unwrap_or(account.admin);
+        let mut event = app.event(now, Action::UserEdited)?.by(by);
+        event.account = Some(account.id);
+        if app.store.commit(vec![accounts::update(&account, now), audit::insert(event)]).await?.is_done() {
+            account.revision += 1;
+            return Ok(Ok(account));
+        }
+    }
+    Ok(Err(AccountRefusal::Changed(name.to_string())))
+}
+
+/// Ends every browser's session; devices stay connected.
+pub async fn sign_out(
+    app: &App,
+    by: &By,
+    name: &Username,
+    now: Timestamp,
+) -> Answer<Result<(), AccountRefusal>> {
+    let change = |account: &Account| vec![accounts::hold(account.id), accounts::end_sessions(account.id)];
+    administer(app, by, name, Action::UserSignedOut, "signed out", change, now).await
 }
 
 pub async fn list(app: &App) -> Answer<Vec<Account>> {
@@ -68,6 +144,7 @@ pub async fn list(app: &App) -> Answer<Vec<Account>> {
 /// connected.
 pub async fn set_password(
     app: &App,
+    by: &By,
     name: &Username,
     password: &Plain,
     now: Timestamp,
@@ -83,11 +160,16 @@ pub async fn set_password(
             attempts::forget(&login::name_bucket(app, Some(&account.name))),
         ]
     };
-    administer(app, name, Action::UserPassword, "changed", change, now).await
+    administer(app, by, name, Action::UserPassword, "changed", change, now).await
 }
 
 /// Ends sessions and devices, and denies for good what was approved and not collected.
-pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Result<(), AccountRefusal>> {
+pub async fn disable(
+    app: &App,
+    by: &By,
+    name: &Username,
+    now: Timestamp,
+) -> Answer<Result<(), AccountRefusal>> {
     let change = |account: &Account| {
         vec![
             accounts::disable(account.id, now),
@@ -99,18 +181,28 @@ pub async fn disable(app: &App, name: &Username, now: Timestamp) -> Answer<Resul
             grants::revoke_of_account(account.id, now),
         ]
     };
-    administer(app, name, Action::UserDisabled, "disabled", change, now).await
+    administer(app, by, name, Action::UserDisabled, "disabled", change, now).await
 }
 
-pub async fn enable(app: &App, name: &Username, now: Timestamp) -> Answer<Result<(), AccountRefusal>> {
+pub async fn enable(
+    app: &App,
+    by: &By,
+    name: &Username,
+    now: Timestamp,
+) -> Answer<Result<(), AccountRefusal>> {
     let change = |account: &Account| {
         let bucket = login::name_bucket(app, Some(&account.name));
         vec![accounts::enable(account.id), attempts::forget(&bucket)]
     };
-    administer(app, name, Action::UserEnabled, "enabled", change, now).await
+    administer(app, by, name, Action::UserEnabled, "enabled", change, now).await
 }
 
-pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result<(), AccountRefusal>> {
+pub async fn remove(
+    app: &App,
+    by: &By,
+    name: &Username,
+    now: Timestamp,
+) -> Answer<Result<(), AccountRefusal>> {
     let change = |account: &Account| {
         vec![
             accounts::remove(account.id),
@@ -126,27 +218,21 @@ pub async fn remove(app: &App, name: &Username, now: Timestamp) -> Answer<Result
             grants::revoke_of_account(account.id, now),
         ]
     };
-    administer(app, name, Action::UserRemoved, "removed", change, now).await
+    administer(app, by, name, Action::UserRemoved, "removed", change, now).await
 }
 
 async fn administer(
     app: &App,
+    by: &By,
     name: &Username,
     action: Action,
     already: &'static str,
     change: impl FnOnce(&Account) -> Vec<Stmt>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
-    let found = match accounts::by_name(&app.store, name).await? {
-        Some((account, _)) => Some(account),
-        // Names that an issuer's subjects give are long; an id will do, too.
-        None => match name.as_str().parse() {
-            Ok(id) => accounts::by_id(&app.store, id).await?,
-            Err(_) => None,
-        },
-    };
+    let found = find(app, name).await?;
     let Some(account) = found else { return Ok(Err(AccountRefusal::Unknown(name.to_string()))) };
-    let mut event = app.event(now, action)?;
+    let mut event = app.event(now, action)?.by(by);
     event.account = Some(account.id);
     let mut batch = change(&account);
     batch.push(audit::insert(event));

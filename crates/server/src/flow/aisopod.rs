@@ -4,7 +4,7 @@
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Params, Version};
 use countersign_core::account::Username;
-use countersign_core::audit::Action;
+use countersign_core::audit::{Action, By};
 use countersign_core::grant::Origin;
 use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::{Node, NodeFacts, NodeKind};
@@ -97,7 +97,7 @@ pub async fn import(
 }
 
 fn batch(app: &App, node: &Node, phc: &str, now: Timestamp) -> Answer<Vec<Stmt>> {
-    let mut event = app.event(now, Action::NodeImported)?;
+    let mut event = app.event(now, Action::NodeImported)?.by(&By::COMMAND_LINE);
     event.account = node.owner;
     event.device = Some(node.id);
     Ok(vec![nodes::import(node, phc), audit::insert(event)])

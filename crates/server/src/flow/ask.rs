@@ -16,7 +16,7 @@ use crate::app::{Answer, App, Fault};
 use crate::flow::detect;
 use crate::flow::policy::{self, Objection};
 use crate::limits::address_key;
-use crate::store::{StoreError, grants};
+use crate::store::{Committed, Stmt, StoreError, grants};
 use crate::telemetry::GrantEvent;
 
 /// What is asked for at the OAuth door.
@@ -98,6 +98,45 @@ pub async fn key(
     open(app, client, ask, usual, from, address, now).await
 }
 
+/// A question that a browser carries.
+#[derive(Debug)]
+pub struct AskedByBrowser {
+    pub grant: GrantId,
+    pub expires_in: Duration,
+}
+
+/// How long a person may take to answer a question that a browser carries.
+const BROWSER_TTL: Duration = Duration::from_mins(10);
+
+/// `question` says where the answer goes.
+pub async fn code(
+    app: &App,
+    client: &Client,
+    question: TokensQuestion,
+    from: Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<Result<AskedByBrowser, AskRefusal>> {
+    let TokensQuestion { scopes, options } = question;
+    if let Some(resource) = options.resources.iter().find(|resource| !client.may_target(resource)) {
+        return Ok(Err(AskRefusal::Target(resource.clone())));
+    }
+    let ask = Ask::Tokens(TokensAsk { client: client.id.clone(), scopes, options });
+    let usual = (BROWSER_TTL, app.config.device.interval);
+    let prepared = match prepare(app, Some(client), ask, usual, from, address, now).await? {
+        Ok(prepared) => prepared,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    // A client's own lifetime is of codes that people type.
+    let grant = Grant { expires_at: prepared.grant.expires_at.min(now + BROWSER_TTL), ..prepared.grant };
+    let digest = app.vault.authorization_code(grant.id).digest();
+    let mut batch = vec![grants::insert(&grant, &digest, None)?];
+    batch.extend(prepared.narrowed);
+    let _inserted: Committed = app.store.commit(batch).await?;
+    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+    Ok(Ok(AskedByBrowser { grant: grant.id, expires_in: grant.expires_at.since(now) }))
+}
+
 /// `usual` are lifetime and interval where the client has none of its own.
 async fn open(
     app: &App,
@@ -108,6 +147,35 @@ async fn open(
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
+    let Prepared { grant, narrowed, linkable } =
+        match prepare(app, client, ask, usual, from, address, now).await? {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+    let device_code = Plain::from_entropy(&app.entropy.bytes()?);
+    let user_code = insert(app, &grant, narrowed.as_ref(), &device_code, app.config.device.user_code).await?;
+    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+    let (expires_in, interval) = (grant.expires_at.since(now), grant.interval);
+    Ok(Ok(Asked { device_code, user_code, expires_in, interval, linkable }))
+}
+
+/// A question that may be asked.
+struct Prepared {
+    grant: Grant,
+    /// What tells that less is asked for than was wanted.
+    narrowed: Option<Stmt>,
+    linkable: bool,
+}
+
+async fn prepare(
+    app: &App,
+    client: Option<&Client>,
+    ask: Ask,
+    usual: (Duration, Duration),
+    from: Origin,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<Result<Prepared, AskRefusal>> {
     let policy = policy::of(app, client);
     let expires_in = policy.lifetime(client.and_then(|client| client.code_ttl).unwrap_or(usual.0));
     let interval = client.and_then(|client| client.interval).unwrap_or(usual.1);
@@ -146,10 +214,13 @@ async fn open(
     let capped = policy.capped(grant.scopes());
     let narrowed = capped != *grant.scopes();
     grant.ask.narrow(capped);
-    let device_code = Plain::from_entropy(&app.entropy.bytes()?);
-    let user_code = insert(app, &grant, narrowed, &device_code, app.config.device.user_code, now).await?;
-    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
-    Ok(Ok(Asked { device_code, user_code, expires_in, interval, linkable: policy.complete_uri }))
+    let narrowed = if narrowed {
+        app.metrics.objected("scope_cap");
+        Some(Objection::to(&grant, Action::GrantNarrowed, "scope_cap", &grant.from).row(app, now)?)
+    } else {
+        None
+    };
+    Ok(Ok(Prepared { grant, narrowed, linkable: policy.complete_uri }))
 }
 
 fn within_limits(app: &App, client: Option<&Client>, address: IpAddr) -> Result<(), Duration> {
@@ -169,19 +240,14 @@ fn within_limits(app: &App, client: Option<&Client>, address: IpAddr) -> Result<
 async fn insert(
     app: &App,
     grant: &Grant,
-    narrowed: bool,
+    narrowed: Option<&Stmt>,
     device_code: &Plain,
     style: CodeStyle,
-    now: Timestamp,
 ) -> Answer<Plain> {
     for _ in 0..DRAWS {
         let Some(code) = style.draw(&app.entropy.bytes_64()?) else { continue };
-        let mut batch = vec![grants::insert(grant, &device_code.digest(), &app.vault.code(&code))?];
-        if narrowed {
-            app.metrics.objected("scope_cap");
-            let objection = Objection::to(grant, Action::GrantNarrowed, "scope_cap", &grant.from);
-            batch.push(objection.row(app, now)?);
-        }
+        let mut batch = vec![grants::insert(grant, &device_code.digest(), Some(&app.vault.code(&code)))?];
+        batch.extend(narrowed.cloned());
         if app.store.commit(batch).await?.is_done() {
             return Ok(Plain::new(style.show(&code)));
         }

@@ -2,6 +2,7 @@
 
 use countersign_core::account::{Account, Session, SignIn, Username};
 use countersign_core::audit::Action;
+use countersign_core::grant::Thumbprint;
 use countersign_core::id::{AccountId, DeviceId};
 use countersign_core::key::{self, Key};
 use countersign_core::node::Node;
@@ -10,7 +11,7 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
-use crate::flow::tokens::{self, Access};
+use crate::flow::access::{self, Access, Bearer};
 use crate::flow::{api_keys, login, nodes};
 use crate::issuers::{Unverified, Vouched};
 use crate::store::accounts::Known;
@@ -113,20 +114,30 @@ pub async fn by_cookie(app: &App, cookie: &str, now: Timestamp) -> Answer<Option
 /// Whether what somebody showed a while ago still is what it was.
 pub async fn is_still_good(app: &App, caller: &Caller, now: Timestamp) -> Answer<bool> {
     match &caller.proof {
-        Proof::Token(access) => Ok(now < access.expires_at && tokens::is_live(app, access, now).await?),
+        Proof::Token(access) => Ok(now < access.expires_at && access::is_live(app, access, now).await?),
         Proof::Session(_) | Proof::Vouched { .. } | Proof::Key(_) | Proof::Node(_) => {
             Ok(caller.account.is_enabled())
         }
     }
 }
 
-/// Whose token or key this is. `device` is the one whose imported token it may be.
+/// A credential as it came with a request.
+#[derive(Debug)]
+pub struct Presented<'a> {
+    pub token: &'a Plain,
+    /// The device whose imported token it may be.
+    pub device: Option<nodes::Named>,
+    /// The key that was shown along with it.
+    pub key: Option<&'a Thumbprint>,
+}
+
+/// Whose token or key this is.
 pub async fn by_bearer(
     app: &App,
-    token: &Plain,
-    device: Option<nodes::Named>,
+    presented: Presented<'_>,
     now: Timestamp,
 ) -> Answer<Result<Caller, Stranger>> {
+    let Presented { token, device, key } = presented;
     let text = token.reveal();
     if key::recognise(text) {
         let found = api_keys::authenticate(app, text, now).await?;
@@ -161,12 +172,14 @@ pub async fn by_bearer(
             }
         };
     }
-    let access = tokens::access(app, text, now).await?;
-    // A token for somebody else's API is none for ours.
-    let access = access.filter(|access| access.audience.iter().any(|aud| aud == app.public_url.issuer()));
-    let caller =
-        access.map(|access| Caller { account: access.owner.clone(), proof: Proof::Token(Box::new(access)) });
-    Ok(caller.ok_or(Stranger::Invalid))
+    let found = access::bearer(app, text, now).await?.filter(|found| found.is_for(app) && found.jkt() == key);
+    Ok(match found {
+        Some(Bearer::Person(access)) => {
+            Ok(Caller { account: access.owner.clone(), proof: Proof::Token(access) })
+        }
+        // A client is nobody.
+        Some(Bearer::Client(..)) | None => Err(Stranger::Invalid),
+    })
 }
 
 /// The account of somebody whom an issuer vouches for: made on first sight, and kept up to date. Nothing
@@ -206,6 +219,7 @@ async fn make(app: &App, vouched: &Vouched, unlikely: bool, now: Timestamp) -> A
         admin: false,
         created_at: now,
         disabled_at: None,
+        revision: 1,
     };
     let mut event = app.event(now, Action::UserAdded)?;
     event.account = Some(account.id);

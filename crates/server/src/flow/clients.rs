@@ -1,20 +1,22 @@
 //! Administering clients.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::audit::{Action, Event as AuditEvent};
+use countersign_core::audit::{Action, By, Event as AuditEvent};
 use countersign_core::client::{
-    AuthMethod, Authentication, CLI_CLIENT, Client, ClientId, GrantType, SigningAlg, TokenFormat,
-    is_absolute_uri,
+    AuthMethod, Authentication, CLI_CLIENT, CLI_REDIRECT_URIS, Client, ClientId, Details, GrantType,
+    MAX_ACCESS_TTL, OldSecret, SigningAlg, TokenFormat, is_absolute_uri, is_redirect_uri,
 };
 use countersign_core::policy::Exceptions;
 use countersign_core::scope::Scopes;
-use countersign_core::secret::{Plain, TokenKind};
+use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::text::label;
 use countersign_core::time::{Span, Timestamp};
 
 use crate::app::{Answer, App};
+use crate::jws;
 use crate::signing;
 use crate::store::feed::Event;
 use crate::store::{Committed, Stmt, api_keys, audit, clients, families, grants, installation};
@@ -31,6 +33,15 @@ pub struct ClientSettings {
     pub code_ttl: Option<Duration>,
     pub interval: Option<Duration>,
     pub policy: Option<Exceptions>,
+    pub redirect_uris: Option<Vec<String>>,
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    pub access_ttl: Option<Duration>,
+    pub refresh_ttl: Option<Duration>,
+    pub refresh_idle_ttl: Option<Duration>,
+    pub dpop_bound: Option<bool>,
+    pub par_required: Option<bool>,
+    /// Its public keys, for one that has some.
+    pub jwks: Option<String>,
     /// These go back to their defaults first.
     pub reset: Vec<Field>,
 }
@@ -46,6 +57,32 @@ pub enum Field {
     CodeTtl,
     Interval,
     Policy,
+    RedirectUris,
+    PostLogoutRedirectUris,
+    AccessTtl,
+    RefreshTtl,
+    RefreshIdleTtl,
+}
+
+/// How a new client is to prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proving {
+    Nothing,
+    /// By a secret: in this one way, or in any.
+    Secret(Option<AuthMethod>),
+    /// By signing; its keys are in the settings.
+    Keys,
+}
+
+impl Proving {
+    /// What one method means.
+    pub const fn by(method: AuthMethod) -> Self {
+        match method {
+            AuthMethod::None => Self::Nothing,
+            AuthMethod::Basic | AuthMethod::Post => Self::Secret(Some(method)),
+            AuthMethod::Key => Self::Keys,
+        }
+    }
 }
 
 /// Why nothing was changed; each says what to do about it.
@@ -57,35 +94,55 @@ pub enum ClientRefusal {
     Taken(String),
     #[error("there is no client `{0}`; `countersign client list` shows those that exist")]
     Unknown(String),
+    #[error("client `{0}` was changed by somebody else meanwhile; look again, then change it")]
+    Changed(String),
     #[error(
         "a client has a name of 1 to 100 visible characters, which people read when they approve: say it with --name"
     )]
     Name,
     #[error("`{0}` is no resource: use an absolute URI without a fragment, such as https://api.example.com")]
     Resource(String),
-    #[error("a public client has no secret; add a confidential one with `countersign client add --secret`")]
+    #[error(
+        "`{0}` is no redirect URI: use https, http with 127.0.0.1, [::1] or localhost, or an app's own scheme with a dot in it; no fragment"
+    )]
+    RedirectUri(String),
+    #[error("this client has no secret; add one that has with `countersign client add --secret`")]
     Public,
     #[error("the interval must be whole seconds from 1s to 5m")]
     Interval,
     #[error("the code lifetime must be whole seconds from 1s to 1d")]
     CodeTtl,
+    #[error("the lifetime of access tokens is whole seconds from 1s to 1d, of logins from 1m to 3650d")]
+    Lifetime,
     #[error("max_age and code_ttl of a policy are whole seconds, one at least")]
     Policy,
+    #[error("its keys do not do: {0}; give a JSON Web Key Set with public keys, each with a kid of its own")]
+    Keys(String),
+    #[error("keys are for a client with --auth-method private_key_jwt, and such a client needs --jwks")]
+    NoKeys,
+    #[error("client_credentials is for clients that prove who they are: add it with --secret or --jwks")]
+    Unproven,
+    #[error("authorization_code needs a redirect URI: say it with --redirect-uri")]
+    NoRedirectUri,
+    /// What a client says of itself.
+    #[error("{0}")]
+    Metadata(String),
 }
 
 impl ClientRefusal {
     /// Whether it was said wrongly, rather than refused for what is there.
     pub const fn is_misuse(&self) -> bool {
-        match self {
-            Self::Name | Self::Resource(_) | Self::Interval | Self::CodeTtl | Self::Policy => true,
-            Self::Taken(_) | Self::Unknown(_) | Self::Public => false,
-        }
+        !matches!(self, Self::Taken(_) | Self::Unknown(_) | Self::Changed(_) | Self::Public)
     }
 }
 
-fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefusal> {
+const DAY: u64 = 86_400;
+/// Lists of addresses and resources of one client.
+const ENTRIES: usize = 50;
+
+fn reset(client: &mut Client, fields: &[Field]) {
     let default = blank(client.id.clone(), "", client.created_at);
-    for field in settings.reset {
+    for field in fields {
         match field {
             Field::Scopes => client.scopes.clone_from(&default.scopes),
             Field::Grants => client.grants.clone_from(&default.grants),
@@ -95,8 +152,21 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
             Field::CodeTtl => client.code_ttl = default.code_ttl,
             Field::Interval => client.interval = default.interval,
             Field::Policy => client.policy.clone_from(&default.policy),
+            Field::RedirectUris => client.details.redirect_uris.clear(),
+            Field::PostLogoutRedirectUris => client.details.post_logout_redirect_uris.clear(),
+            Field::AccessTtl => client.details.access_ttl = None,
+            Field::RefreshTtl => client.details.refresh_ttl = None,
+            Field::RefreshIdleTtl => client.details.refresh_idle_ttl = None,
         }
     }
+}
+
+fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefusal> {
+    reset(client, &settings.reset);
+    let seconds = |span: Option<Duration>, range: RangeInclusive<u64>, refusal: ClientRefusal| match span {
+        Some(span) if span.subsec_nanos() > 0 || !range.contains(&span.as_secs()) => Err(refusal),
+        span => Ok(span),
+    };
     if let Some(name) = settings.name {
         client.name = label(&name).ok_or(ClientRefusal::Name)?;
     }
@@ -106,18 +176,8 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
         }
         client.resources = resources;
     }
-    if let Some(interval) = settings.interval {
-        if interval.subsec_nanos() > 0 || !(1..=300).contains(&interval.as_secs()) {
-            return Err(ClientRefusal::Interval);
-        }
-        client.interval = Some(interval);
-    }
-    if let Some(ttl) = settings.code_ttl {
-        if ttl.subsec_nanos() > 0 || !(1..=86_400).contains(&ttl.as_secs()) {
-            return Err(ClientRefusal::CodeTtl);
-        }
-        client.code_ttl = Some(ttl);
-    }
+    client.interval = seconds(settings.interval, 1..=300, ClientRefusal::Interval)?.or(client.interval);
+    client.code_ttl = seconds(settings.code_ttl, 1..=DAY, ClientRefusal::CodeTtl)?.or(client.code_ttl);
     if let Some(policy) = settings.policy {
         let odd = |span: Span| span.0.subsec_nanos() > 0 || span.0.is_zero();
         if policy.code_ttl.is_some_and(odd) || policy.max_age.is_some_and(odd) {
@@ -125,15 +185,64 @@ fn apply(client: &mut Client, settings: ClientSettings) -> Result<(), ClientRefu
         }
         client.policy = policy;
     }
-    if let Some(scopes) = settings.scopes {
-        client.scopes = scopes;
-    }
-    if let Some(grants) = settings.grants {
+    client.scopes = settings.scopes.unwrap_or_else(|| client.scopes.clone());
+    if let Some(mut grants) = settings.grants {
+        let mut seen = Vec::new();
+        grants.retain(|grant| {
+            !seen.contains(grant) && {
+                seen.push(*grant);
+                true
+            }
+        });
         client.grants = grants;
     }
     client.token_format = settings.token_format.unwrap_or(client.token_format);
     client.id_token_alg = settings.id_token_alg.unwrap_or(client.id_token_alg);
-    Ok(())
+    let details = &mut client.details;
+    for (said, kept) in [
+        (settings.redirect_uris, &mut details.redirect_uris),
+        (settings.post_logout_redirect_uris, &mut details.post_logout_redirect_uris),
+    ] {
+        let Some(uris) = said else { continue };
+        if let Some(bad) = uris.iter().find(|uri| !is_redirect_uri(uri)) {
+            return Err(ClientRefusal::RedirectUri(bad.clone()));
+        }
+        *kept = uris;
+    }
+    let long = 60..=3650 * DAY;
+    for (said, range, kept) in [
+        (settings.access_ttl, 1..=MAX_ACCESS_TTL.as_secs(), &mut details.access_ttl),
+        (settings.refresh_ttl, long.clone(), &mut details.refresh_ttl),
+        (settings.refresh_idle_ttl, long, &mut details.refresh_idle_ttl),
+    ] {
+        *kept = seconds(said, range, ClientRefusal::Lifetime)?.map(Span).or(*kept);
+    }
+    details.dpop_bound = settings.dpop_bound.unwrap_or(details.dpop_bound);
+    details.par_required = settings.par_required.unwrap_or(details.par_required);
+    match (settings.jwks, &mut client.authentication) {
+        (Some(said), Authentication::Keys { jwks }) => {
+            *jwks = jws::read_keys(&said).map_err(ClientRefusal::Keys)?;
+        }
+        (Some(_), _) => return Err(ClientRefusal::NoKeys),
+        (None, Authentication::Keys { jwks }) if jwks.is_empty() => return Err(ClientRefusal::NoKeys),
+        (None, _) => {}
+    }
+    fits(client)
+}
+
+/// What must go together.
+fn fits(client: &Client) -> Result<(), ClientRefusal> {
+    if client.may_use(GrantType::ClientCredentials) && !client.authentication.is_confidential() {
+        return Err(ClientRefusal::Unproven);
+    }
+    if client.may_use(GrantType::AuthorizationCode) && client.details.redirect_uris.is_empty() {
+        return Err(ClientRefusal::NoRedirectUri);
+    }
+    let lists = [&client.resources, &client.details.redirect_uris, &client.details.post_logout_redirect_uris];
+    match lists.into_iter().find_map(|list| list.get(ENTRIES)) {
+        Some(one_too_many) => Err(ClientRefusal::RedirectUri(one_too_many.clone())),
+        None => Ok(()),
+    }
 }
 
 fn blank(id: ClientId, name: &str, now: Timestamp) -> Client {
@@ -149,36 +258,56 @@ fn blank(id: ClientId, name: &str, now: Timestamp) -> Client {
         code_ttl: None,
         interval: None,
         policy: Exceptions::default(),
+        details: Details::default(),
         created_at: now,
+        revision: 1,
     }
 }
 
-/// A new client, and its secret if it has one: `method` is the only way to present it, or any.
+/// A new client, and its secret if it has one. `registration` is the digest of the token that it changes
+/// itself with.
 pub async fn add(
     app: &App,
+    by: &By,
     id: ClientId,
-    secret: Option<Option<AuthMethod>>,
+    proving: Proving,
     settings: ClientSettings,
+    now: Timestamp,
+) -> Answer<Result<(Client, Option<Plain>), ClientRefusal>> {
+    let event = event(app, &id, Action::ClientAdded, now)?.by(by);
+    insert(app, id, proving, settings, None, event, now).await
+}
+
+pub async fn insert(
+    app: &App,
+    id: ClientId,
+    proving: Proving,
+    settings: ClientSettings,
+    registration: Option<&Digest>,
+    event: AuditEvent,
     now: Timestamp,
 ) -> Answer<Result<(Client, Option<Plain>), ClientRefusal>> {
     let mut client = blank(id, "", now);
     if settings.name.is_none() {
         return Ok(Err(ClientRefusal::Name));
     }
+    let secret = match proving {
+        Proving::Nothing => None,
+        Proving::Secret(only) => {
+            let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
+            client.authentication = Authentication::Secret { digest: secret.digest(), only, old: None };
+            Some(secret)
+        }
+        Proving::Keys => {
+            client.authentication = Authentication::Keys { jwks: String::new() };
+            None
+        }
+    };
     if let Err(refusal) = apply(&mut client, settings) {
         return Ok(Err(refusal));
     }
-    let secret = match secret {
-        None => None,
-        Some(only) => {
-            let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
-            client.authentication = Authentication::Secret { digest: secret.digest(), only };
-            Some(secret)
-        }
-    };
     ensure_key(app, &client, now).await?;
-    let event = event(app, &client.id, Action::ClientAdded, now)?;
-    let batch = vec![clients::insert(&client)?, audit::insert(event), tell(&client.id)];
+    let batch = vec![clients::insert(&client, registration)?, audit::insert(event), tell(&client.id)];
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(Ok((client, secret))),
         Committed::Conflict => Ok(Err(ClientRefusal::Taken(client.id.to_string()))),
@@ -194,7 +323,7 @@ async fn ensure_key(app: &App, client: &Client, now: Timestamp) -> Answer<()> {
     Ok(signing::ensure(&app.store, &app.vault, &app.entropy, now, &[client.id_token_alg]).await?)
 }
 
-fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<AuditEvent> {
+pub fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer<AuditEvent> {
     let mut event = app.event(now, action)?;
     event.client = Some(id.clone());
     Ok(event)
@@ -204,11 +333,10 @@ pub async fn list(app: &App) -> Answer<Vec<Client>> {
     Ok(clients::list(&app.store).await?)
 }
 
+/// As it stands in the database at this moment.
 pub async fn find(app: &App, id: &ClientId) -> Answer<Result<Client, ClientRefusal>> {
-    Ok(known(app, id)
-        .await?
-        .map(|client| Client::clone(&client))
-        .ok_or_else(|| ClientRefusal::Unknown(id.to_string())))
+    let found = clients::by_id(&app.store, id).await?;
+    Ok(found.ok_or_else(|| ClientRefusal::Unknown(id.to_string())))
 }
 
 /// A client, from memory where that is certain.
@@ -225,53 +353,98 @@ pub async fn known(app: &App, id: &ClientId) -> Answer<Option<Arc<Client>>> {
     Ok(found)
 }
 
+/// What somebody else changes meanwhile is looked at again so often.
+const LOOKS: usize = 4;
+
+/// `seen` is the revision that whoever changes it has seen; without it any will do.
 pub async fn edit(
+    app: &App,
+    by: &By,
+    id: &ClientId,
+    settings: ClientSettings,
+    seen: Option<u32>,
+    now: Timestamp,
+) -> Answer<Result<Client, ClientRefusal>> {
+    let event = event(app, id, Action::ClientEdited, now)?.by(by);
+    edit_with(app, id, settings, seen, event, now).await
+}
+
+pub async fn edit_with(
     app: &App,
     id: &ClientId,
     settings: ClientSettings,
+    seen: Option<u32>,
+    event: AuditEvent,
     now: Timestamp,
 ) -> Answer<Result<Client, ClientRefusal>> {
-    let mut client = match find(app, id).await? {
-        Ok(client) => client,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    if let Err(refusal) = apply(&mut client, settings) {
-        return Ok(Err(refusal));
+    for _ in 0..LOOKS {
+        let mut client = match find(app, id).await? {
+            Ok(client) => client,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if seen.is_some_and(|seen| seen != client.revision) {
+            break;
+        }
+        if let Err(refusal) = apply(&mut client, settings.clone()) {
+            return Ok(Err(refusal));
+        }
+        ensure_key(app, &client, now).await?;
+        let batch = vec![clients::update(&client)?, audit::insert(event.clone()), tell(id)];
+        if app.store.commit(batch).await?.is_done() {
+            client.revision += 1;
+            return Ok(Ok(client));
+        }
     }
-    ensure_key(app, &client, now).await?;
-    let event = event(app, id, Action::ClientEdited, now)?;
-    match app.store.commit(vec![clients::update(&client)?, audit::insert(event), tell(id)]).await? {
-        Committed::Done { .. } => Ok(Ok(client)),
-        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
-    }
+    Ok(Err(ClientRefusal::Changed(id.to_string())))
 }
 
-/// The old secret ends at once.
+/// The old secret goes on for `overlap`, but none that is older still.
 pub async fn rotate_secret(
     app: &App,
+    by: &By,
     id: &ClientId,
+    overlap: Duration,
+    seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<(Client, Plain), ClientRefusal>> {
-    let mut client = match find(app, id).await? {
-        Ok(client) => client,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let Authentication::Secret { digest, .. } = &mut client.authentication else {
-        return Ok(Err(ClientRefusal::Public));
-    };
-    let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
-    *digest = secret.digest();
-    let rotated = clients::rotate_secret(id, digest);
-    let event = event(app, id, Action::ClientSecretRotated, now)?;
-    match app.store.commit(vec![rotated, audit::insert(event), tell(id)]).await? {
-        Committed::Done { .. } => Ok(Ok((client, secret))),
-        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
+    for _ in 0..LOOKS {
+        let mut client = match find(app, id).await? {
+            Ok(client) => client,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if seen.is_some_and(|seen| seen != client.revision) {
+            break;
+        }
+        let Authentication::Secret { digest, old, .. } = &mut client.authentication else {
+            return Ok(Err(ClientRefusal::Public));
+        };
+        *old = (!overlap.is_zero()).then(|| OldSecret { digest: *digest, until: now + overlap });
+        let secret = TokenKind::ClientSecret.mint(&app.entropy.bytes()?);
+        *digest = secret.digest();
+        let (digest, old) = (*digest, *old);
+        let mut event = event(app, id, Action::ClientSecretRotated, now)?.by(by);
+        event.detail = old.map(|_| format!("the old one is good for another {}", Span(overlap)));
+        let batch = vec![clients::rotate_secret(&client, &digest, old), audit::insert(event), tell(id)];
+        if app.store.commit(batch).await?.is_done() {
+            client.revision += 1;
+            return Ok(Ok((client, secret)));
+        }
     }
+    Ok(Err(ClientRefusal::Changed(id.to_string())))
 }
 
 /// Ends everything that the client was ever granted.
-pub async fn remove(app: &App, id: &ClientId, now: Timestamp) -> Answer<Result<(), ClientRefusal>> {
-    let event = event(app, id, Action::ClientRemoved, now)?;
+pub async fn remove(app: &App, by: &By, id: &ClientId, now: Timestamp) -> Answer<Result<(), ClientRefusal>> {
+    let event = event(app, id, Action::ClientRemoved, now)?.by(by);
+    remove_with(app, id, event, now).await
+}
+
+pub async fn remove_with(
+    app: &App,
+    id: &ClientId,
+    event: AuditEvent,
+    now: Timestamp,
+) -> Answer<Result<(), ClientRefusal>> {
     let batch = vec![
         clients::remove(id),
         families::end_of_client(id, now),
@@ -292,8 +465,11 @@ pub async fn ensure_cli_client(app: &App, now: Timestamp) -> Answer<()> {
         return Ok(());
     }
     let Ok(id) = CLI_CLIENT.parse() else { return Ok(()) };
-    let client = blank(id, "Countersign command line", now);
-    let batch = vec![installation::insert(installation::CLI_CLIENT_MADE, b"yes"), clients::insert(&client)?];
+    let mut client = blank(id, "Countersign command line", now);
+    client.grants.push(GrantType::AuthorizationCode);
+    client.details.redirect_uris = CLI_REDIRECT_URIS.map(str::to_owned).into();
+    let made = installation::insert(installation::CLI_CLIENT_MADE, b"yes");
+    let batch = vec![made, clients::insert(&client, None)?];
     // A conflict: another node was faster.
     let _made: Committed = app.store.commit(batch).await?;
     Ok(())

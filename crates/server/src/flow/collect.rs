@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::Account;
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, GrantType};
 use countersign_core::family::Family;
-use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, State, TokensAsk};
+use countersign_core::grant::{Approval, Ask, Grant, KeyAsk, Origin, Poll, State, Thumbprint, TokensAsk};
 use countersign_core::id::DeviceId;
 use countersign_core::key::Key;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::dpop::{Proof, Unproven};
 use crate::flow::api_keys::{self, NewKey};
 use crate::flow::clients::known;
 use crate::flow::notices::{self, NewDevice};
@@ -40,6 +43,8 @@ pub enum Polled<T> {
     Unknown,
     /// A resource that was not asked for (RFC 8707 §2).
     Target(String),
+    /// The key that it is bound to was not shown.
+    Unproven(Unproven),
 }
 
 /// A new key, with its owner, on its way to the one who collects it.
@@ -59,13 +64,15 @@ pub async fn poll_tokens(
     device_code: &str,
     resources: &[String],
     typed: Option<&Typed>,
+    proof: &mut Proof,
     now: Timestamp,
 ) -> Answer<Polled<Box<TokenSet>>> {
     let digest = Digest::of(device_code);
     for _ in 0..LOOKS {
-        let (grant, approval) = match look(app, Asker::Client(client), &digest, typed, now).await? {
+        let looked = look(app, Asker::Client(client), &digest, typed, Some(proof), now).await?;
+        let (grant, approval, key) = match looked {
             Looked::Said(polled) => return Ok(polled),
-            Looked::Ready(grant, approval) => (grant, approval),
+            Looked::Ready(grant, approval, key) => (grant, approval, key),
         };
         let Ask::Tokens(ask) = &grant.ask else { break };
         match pin::check(app, &grant, &approval, typed, now).await? {
@@ -74,7 +81,8 @@ pub async fn poll_tokens(
             Checked::Denied => return Ok(Polled::Denied),
             Checked::Again => continue,
         }
-        let polled = redeem_tokens(app, client, &grant, ask, &approval, resources, now).await;
+        let redemption = Redemption { client, grant: &grant, ask, approval: &approval, resources, key };
+        let polled = redeem_tokens(app, redemption, now).await;
         let done = matches!(polled, Ok(Some(Polled::Collected(_))));
         pin::give_back(app, &approval, &grant, done).await;
         if let Some(polled) = polled? {
@@ -82,6 +90,69 @@ pub async fn poll_tokens(
         }
     }
     // It is approved, and yet the guard refuses: its client was removed in this very moment.
+    Ok(Polled::Denied)
+}
+
+/// What redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+#[derive(Debug)]
+pub struct CodeRequest<'a> {
+    pub code: &'a str,
+    pub redirect_uri: Option<&'a str>,
+    pub verifier: &'a str,
+    pub resources: &'a [String],
+}
+
+/// A code must be redeemed so soon after the person said yes.
+const CODE_TTL: Duration = Duration::from_mins(1);
+
+/// The answer that a browser took back. One that comes a second time ends what came of the first: one of
+/// the two had it from somewhere else.
+pub async fn redeem_code(
+    app: &App,
+    client: &Arc<Client>,
+    request: CodeRequest<'_>,
+    proof: &mut Proof,
+    now: Timestamp,
+) -> Answer<Polled<Box<TokenSet>>> {
+    let digest = Digest::of(request.code);
+    for _ in 0..LOOKS {
+        let Some(grant) = grants::by_device(&app.store, &digest).await? else { return Ok(Polled::Unknown) };
+        let Ask::Tokens(ask) = &grant.ask else { return Ok(Polled::Unknown) };
+        let Some(asked) = ask.options.code.as_ref().filter(|_| ask.client == client.id) else {
+            return Ok(Polled::Unknown);
+        };
+        let approval = match &grant.state {
+            State::Approved(approval) if now < approval.at + CODE_TTL => approval,
+            State::Approved(_) => return Ok(Polled::Expired),
+            State::Redeemed { device, .. } => {
+                let mut event = app.event(now, Action::TokenReused)?;
+                event.client = Some(client.id.clone());
+                event.grant = Some(grant.id);
+                event.device = Some(*device);
+                event.detail = Some("an authorization code came twice".to_owned());
+                // A conflict: it ended before.
+                let ended = vec![families::end_live(*device, now), audit::insert(event)];
+                let _ended: Committed = app.store.commit(ended).await?;
+                return Ok(Polled::Spent);
+            }
+            State::Pending | State::Denied { .. } => return Ok(Polled::Unknown),
+        };
+        let challenge = URL_SAFE_NO_PAD.encode(Digest::of(request.verifier).as_bytes());
+        let fits = Digest::of(&challenge).matches(&Digest::of(&asked.challenge));
+        if !fits || request.redirect_uri.is_some_and(|uri| uri != asked.redirect_uri) {
+            return Ok(Polled::Unknown);
+        }
+        let (bound, must) = (ask.options.jkt.as_ref(), client.details.dpop_bound);
+        let key = match proof.expect(app, bound, must, now).await? {
+            Ok(key) => key,
+            Err(why) => return Ok(Polled::Unproven(why)),
+        };
+        let resources = request.resources;
+        let redemption = Redemption { client, grant: &grant, ask, approval, resources, key };
+        if let Some(polled) = redeem_tokens(app, redemption, now).await? {
+            return Ok(polled);
+        }
+    }
     Ok(Polled::Denied)
 }
 
@@ -93,9 +164,9 @@ pub async fn poll_key(
 ) -> Answer<Polled<Box<Collected>>> {
     let digest = Digest::of(device_code);
     for _ in 0..LOOKS {
-        let (grant, approval) = match look(app, Asker::CommandLine, &digest, typed, now).await? {
+        let (grant, approval) = match look(app, Asker::CommandLine, &digest, typed, None, now).await? {
             Looked::Said(polled) => return Ok(polled),
-            Looked::Ready(grant, approval) => (grant, approval),
+            Looked::Ready(grant, approval, _) => (grant, approval),
         };
         let Ask::Key(ask) = &grant.ask else { break };
         match pin::check(app, &grant, &approval, typed, now).await? {
@@ -116,7 +187,8 @@ pub async fn poll_key(
 
 enum Looked<T> {
     Said(Polled<T>),
-    Ready(Box<Grant>, Approval),
+    /// With the key that was shown, if one was.
+    Ready(Box<Grant>, Approval, Option<Thumbprint>),
 }
 
 async fn look<T>(
@@ -124,9 +196,13 @@ async fn look<T>(
     asker: Asker<'_>,
     digest: &Digest,
     typed: Option<&Typed>,
+    proof: Option<&mut Proof>,
     now: Timestamp,
 ) -> Answer<Looked<T>> {
-    if app.store.feed().is_fresh()
+    let bare = proof.as_ref().is_none_or(|proof| !proof.is_there());
+    if bare
+        && !asker.must_show_a_key()
+        && app.store.feed().is_fresh()
         && let Some(known) = app.pending.poll(digest, asker, typed.is_some(), now)
     {
         return Ok(Looked::Said(match known {
@@ -138,6 +214,15 @@ async fn look<T>(
     // Before anything else about it, so that nothing leaks to another client or at another door.
     let found = grants::by_device(&app.store, digest).await?.filter(|grant| asker.may_poll(&grant.ask));
     let Some(grant) = found else { return Ok(Looked::Said(Polled::Unknown)) };
+    let key = match (&grant.ask, &grant.state, proof) {
+        (Ask::Tokens(ask), State::Pending | State::Approved(_) | State::Denied { .. }, Some(proof)) => {
+            match proof.expect(app, ask.options.jkt.as_ref(), asker.must_show_a_key(), now).await? {
+                Ok(key) => key,
+                Err(why) => return Ok(Looked::Said(Polled::Unproven(why))),
+            }
+        }
+        _ => None,
+    };
     Ok(match app.pending.poll_read(digest, &grant, asker, round, typed.is_some(), now) {
         Poll::Spent => Looked::Said(Polled::Spent),
         Poll::Denied => Looked::Said(Polled::Denied),
@@ -145,7 +230,7 @@ async fn look<T>(
         Poll::SlowDown(interval) => Looked::Said(Polled::SlowDown(interval)),
         Poll::Wait => Looked::Said(Polled::Wait),
         Poll::WaitForPin => Looked::Said(Polled::WaitForPin),
-        Poll::Ready(approval) => Looked::Ready(Box::new(grant), approval),
+        Poll::Ready(approval) => Looked::Ready(Box::new(grant), approval, key),
     })
 }
 
@@ -166,17 +251,25 @@ async fn approver<T>(
     Ok(Err(denied.is_done().then_some(Polled::Denied)))
 }
 
+/// What is redeemed, and by whom.
+struct Redemption<'a> {
+    client: &'a Client,
+    grant: &'a Grant,
+    ask: &'a TokensAsk,
+    approval: &'a Approval,
+    resources: &'a [String],
+    /// The key that was shown.
+    key: Option<Thumbprint>,
+}
+
 /// Issues first, then commits the redemption together with all that it yields: a failure on the
 /// way leaves the grant as it was. `None` if it changed meanwhile.
 async fn redeem_tokens(
     app: &App,
-    client: &Client,
-    grant: &Grant,
-    ask: &TokensAsk,
-    approval: &Approval,
-    resources: &[String],
+    redemption: Redemption<'_>,
     now: Timestamp,
 ) -> Answer<Option<Polled<Box<TokenSet>>>> {
+    let Redemption { client, grant, ask, approval, resources, key } = redemption;
     let owner = match approver(app, grant, approval, now).await? {
         Ok(owner) => owner,
         Err(refused) => return Ok(refused),
@@ -192,11 +285,8 @@ async fn redeem_tokens(
     if let Some(other) = resources.iter().find(|resource| !granted.contains(resource)) {
         return Ok(Some(Polled::Target(other.clone())));
     }
-    let lifetime = if client.may_use(GrantType::RefreshToken) {
-        app.config.lifetimes.refresh
-    } else {
-        app.config.lifetimes.access
-    };
+    let lifetimes = client.lifetimes(app.config.lifetimes);
+    let lifetime = if client.may_use(GrantType::RefreshToken) { lifetimes.refresh } else { lifetimes.access };
     let family = Family {
         id: DeviceId::new(now, app.entropy.id()?),
         account: owner.id,
@@ -211,6 +301,7 @@ async fn redeem_tokens(
         last_used: Some(now),
         expires_at: now + lifetime,
         ended_at: None,
+        jkt: key,
     };
     let issue = Issue {
         client,
@@ -219,6 +310,7 @@ async fn redeem_tokens(
         resources,
         parent: None,
         nonce: family.nonce.as_deref(),
+        key: None,
     };
     let (tokens, mut batch) = tokens::issue(app, issue, now).await?;
     batch.push(grants::redeem(grant.id, family.id, now));

@@ -19,7 +19,7 @@ use crate::flow::caller::Caller;
 use crate::flow::clients::known;
 use crate::flow::detect::{self, About, Suspected};
 use crate::flow::policy::{Lacking, Objection, Ruling};
-use crate::flow::{devices, pairing};
+use crate::flow::{authorize, devices, pairing};
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
@@ -114,7 +114,20 @@ async fn look(
         return Ok(Opened::Wrong);
     };
     limits::give_back(&app.store, counted).await?;
-    let grant = &found.grant;
+    if opened(app, &found.grant, account, address, now).await? {
+        return Ok(Opened::Wrong);
+    }
+    Ok(Opened::Found(found))
+}
+
+/// Somebody looks at a question. Whether that ended it, because somebody else did before.
+pub async fn opened(
+    app: &App,
+    grant: &Grant,
+    account: &Account,
+    address: IpAddr,
+    now: Timestamp,
+) -> Answer<bool> {
     let mut event = app.event(now, Action::GrantOpened)?;
     event.account = Some(account.id);
     event.client = grant.client().cloned();
@@ -127,12 +140,8 @@ async fn look(
     }
     // After it was written down who was first: of two at once, one is the second.
     let first = grants::opened_by(&app.store, grant.id).await?;
-    if first.is_some_and(|first| first != account.id)
-        && second_person(app, grant, account, address, now).await?
-    {
-        return Ok(Opened::Wrong);
-    }
-    Ok(Opened::Found(found))
+    Ok(first.is_some_and(|first| first != account.id)
+        && second_person(app, grant, account, address, now).await?)
 }
 
 /// A second person entered a code. Whether that ended it.
@@ -216,7 +225,11 @@ pub enum Decided {
 impl Found {
     /// What the policy says of it, to whoever is here.
     pub fn ruling(&self, app: &App, here: &Origin) -> Ruling {
-        Ruling::new(app, self.client.as_deref(), &self.grant.from, here)
+        // Where the answer goes back through the browser, whoever asks is where the person is.
+        let through_here = authorize::code_of(&self.grant).is_some();
+        let asked = if through_here { here } else { &self.grant.from };
+        let ruling = Ruling::new(app, self.client.as_deref(), asked, here);
+        if through_here { ruling.without_pin() } else { ruling }
     }
 }
 

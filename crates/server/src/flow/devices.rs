@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use countersign_core::account::Account;
-use countersign_core::audit::{Action, Event};
+use countersign_core::audit::{Action, By, Event};
 use countersign_core::grant::{Door, Origin};
 use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::NodeKind;
@@ -242,7 +242,7 @@ impl Sweep {
 
 /// Ends everything that fits: what is still asked for or was not collected is denied for good, what is
 /// connected is revoked. Says what was revoked, and how many questions were denied.
-pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(Vec<Device>, usize)> {
+pub async fn revoke_where(app: &App, by: &By, sweep: &Sweep, now: Timestamp) -> Answer<(Vec<Device>, usize)> {
     // Questions first: what is collected meanwhile is a device by the second look.
     let mut denied = 0;
     for grant in grants::live_ones(&app.store, now).await? {
@@ -250,17 +250,16 @@ pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(V
         if !sweep.fits(&grant.from, client.as_deref(), grant.asked_at) {
             continue;
         }
-        let mut event = app.event(now, Action::GrantDenied)?;
+        let mut event = app.event(now, Action::GrantDenied)?.by(by);
         event.grant = Some(grant.id);
         event.client = grant.client().cloned();
-        event.detail = Some("by an administrator".to_owned());
         let batch = vec![grants::end(grant.id, now), audit::insert(event), Stmt::tell(News::Grant(grant.id))];
         denied += usize::from(app.store.commit(batch).await?.is_done());
     }
     let mut revoked = Vec::new();
     for device in all(app, now).await? {
         let fits = sweep.fits(&device.from, device.client.as_deref(), device.created_at);
-        if fits && device.status == Status::Active && revoke(app, device.id, now).await? {
+        if fits && device.status == Status::Active && revoke(app, by, device.id, now).await? {
             revoked.push(device);
         }
     }
@@ -268,10 +267,9 @@ pub async fn revoke_where(app: &App, sweep: &Sweep, now: Timestamp) -> Answer<(V
 }
 
 /// Revokes anybody's device, as an administrator does. False if there is no such live device.
-pub async fn revoke(app: &App, id: DeviceId, now: Timestamp) -> Answer<bool> {
-    let mut event = app.event(now, Action::DeviceRevoked)?;
+pub async fn revoke(app: &App, by: &By, id: DeviceId, now: Timestamp) -> Answer<bool> {
+    let mut event = app.event(now, Action::DeviceRevoked)?.by(by);
     event.device = Some(id);
-    event.detail = Some("by an administrator".to_owned());
     let any = [families::end_live(id, now), api_keys::revoke(id, now), nodes::revoke(id, now)];
     // Who does this means that it should never have been.
     let [keys, questions] = offspring(id, now);

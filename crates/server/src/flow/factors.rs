@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::account::{Account, Session, Username};
-use countersign_core::audit::{Action, Event};
+use countersign_core::audit::{Action, By, Event};
 use countersign_core::code::{CodeStyle, UserCode};
 use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
@@ -277,11 +277,10 @@ pub async fn new_recovery_codes(
 }
 
 /// An administrator takes every factor of somebody's away, for whoever lost all of them.
-pub async fn reset(app: &App, name: &Username, now: Timestamp) -> Answer<bool> {
+pub async fn reset(app: &App, by: &By, name: &Username, now: Timestamp) -> Answer<bool> {
     let Some((account, _)) = accounts::by_name(&app.store, name).await? else { return Ok(false) };
-    let mut event = app.event(now, Action::FactorsReset)?;
+    let mut event = app.event(now, Action::FactorsReset)?.by(by);
     event.account = Some(account.id);
-    event.detail = Some("by an administrator".to_owned());
     let batch = vec![
         factors::remove_totp(account.id),
         factors::remove_recovery(account.id),

@@ -1,6 +1,6 @@
 //! Administering signing keys.
 
-use countersign_core::audit::Action;
+use countersign_core::audit::{Action, By};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
@@ -32,8 +32,8 @@ pub async fn list(app: &App) -> Answer<Vec<ListedKey>> {
 }
 
 /// False if somebody else rotated at the same moment; then the keys are fresh all the same.
-pub async fn rotate(app: &App, now: Timestamp) -> Answer<bool> {
-    let event = app.event(now, Action::KeyRotated)?;
+pub async fn rotate(app: &App, by: &By, now: Timestamp) -> Answer<bool> {
+    let event = app.event(now, Action::KeyRotated)?.by(by);
     Ok(signing::rotate(
         &app.store,
         &app.vault,

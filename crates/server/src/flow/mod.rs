@@ -3,10 +3,12 @@
 //! A flow takes domain values, decides with `core`, and remembers with `store`. Its outer `Result`
 //! is for what nobody can help; every outcome that a caller must hear stands in its own enum.
 
+pub mod access;
 pub mod accounts;
 pub mod aisopod;
 pub mod api_keys;
 pub mod ask;
+pub mod authorize;
 pub mod caller;
 pub mod clients;
 pub mod collect;
@@ -19,10 +21,12 @@ pub mod keys;
 pub mod login;
 pub mod nodes;
 pub mod notices;
+pub mod once;
 pub mod pairing;
 pub mod passkeys;
 pub mod pin;
 pub mod policy;
+pub mod register;
 pub mod reverse;
 pub mod sessions;
 pub mod setup;

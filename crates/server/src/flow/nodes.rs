@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use countersign_core::account::{Account, Username};
-use countersign_core::audit::{Action, Event as AuditEvent};
+use countersign_core::audit::{Action, By, Event as AuditEvent};
 use countersign_core::grant::Origin;
 use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::Node;
@@ -187,12 +187,12 @@ pub enum Assigned {
 }
 
 /// Gives a node that is nobody's to somebody.
-pub async fn assign(app: &App, id: DeviceId, owner: &Username, now: Timestamp) -> Answer<Assigned> {
+pub async fn assign(app: &App, by: &By, id: DeviceId, owner: &Username, now: Timestamp) -> Answer<Assigned> {
     let found = accounts::by_name(&app.store, owner).await?;
     let Some((account, _)) = found.filter(|(account, _)| account.is_enabled()) else {
         return Ok(Assigned::NoUser);
     };
-    let mut event = app.event(now, Action::NodeAssigned)?;
+    let mut event = app.event(now, Action::NodeAssigned)?.by(by);
     event.account = Some(account.id);
     event.device = Some(id);
     let batch = vec![accounts::hold(account.id), nodes::assign(id, account.id), audit::insert(event)];

@@ -109,7 +109,7 @@ pub async fn request(
             batch.extend([grants::end_pairing(older.id, now), Stmt::tell(Event::Grant(older.id))]);
         }
         batch.extend([
-            grants::insert(&grant, &unused, &app.vault.code(&code))?,
+            grants::insert(&grant, &unused, Some(&app.vault.code(&code)))?,
             audit::insert(event),
             Stmt::tell(Event::Pairing(grant.id)),
         ]);

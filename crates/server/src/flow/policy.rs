@@ -103,6 +103,13 @@ impl Ruling {
         (self.policy.initiation_check == InitiationCheck::Pin).then_some(0)
     }
 
+    /// For what a browser carries: there is no other device to type anything on.
+    #[must_use]
+    pub fn without_pin(mut self) -> Self {
+        self.policy.initiation_check = InitiationCheck::Off;
+        self
+    }
+
     /// For the audit trail.
     pub fn detail(&self) -> Option<String> {
         match &self.apart {

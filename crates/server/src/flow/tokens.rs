@@ -1,28 +1,27 @@
-//! Step 6: tokens are issued, refreshed, looked into and revoked.
+//! Step 6: tokens are issued and refreshed.
 
 use std::time::Duration;
 
-use countersign_core::account::{Account, SignIn, Username};
+use countersign_core::account::SignIn;
 use countersign_core::audit::Action;
-use countersign_core::client::{Client, ClientId, GrantType, SigningAlg, TokenFormat};
+use countersign_core::client::{Client, GrantType, SigningAlg, TokenFormat};
 use countersign_core::family::{Family, Refresh, judge_refresh};
-use countersign_core::id::{AccountId, DeviceId, TokenId};
-use countersign_core::key::{self, Key};
-use countersign_core::node::Node;
-use countersign_core::scope::Scopes;
+use countersign_core::grant::{Origin, Thumbprint};
+use countersign_core::id::TokenId;
+use countersign_core::scope::{DEVICES, Scopes};
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
+use crate::dpop::{Proof, Unproven};
 use crate::flow::policy;
-use crate::flow::{api_keys, nodes};
-use crate::store::families::OpaqueAccess;
-use crate::store::{Committed, Stmt, accounts, audit, families};
+use crate::store::families::{AccessFacts, Whose};
+use crate::store::{Committed, Stmt, audit, families};
 
 /// The `typ` of access tokens (RFC 9068 §2.1) and ID tokens.
-const ACCESS_TYP: &str = "at+jwt";
-const ID_TYP: &str = "JWT";
+pub(super) const ACCESS_TYP: &str = "at+jwt";
+pub(super) const ID_TYP: &str = "JWT";
 
 #[derive(Debug)]
 pub struct TokenSet {
@@ -31,6 +30,8 @@ pub struct TokenSet {
     pub refresh: Option<Plain>,
     pub id_token: Option<Plain>,
     pub scopes: Scopes,
+    /// Whether they are bound to a key.
+    pub bound: bool,
 }
 
 /// What to issue.
@@ -44,37 +45,49 @@ pub struct Issue<'a> {
     /// The refresh token that was spent for this.
     pub parent: Option<&'a Digest>,
     pub nonce: Option<&'a str>,
+    /// The key that was shown: access tokens are bound to it, and to the family's without one.
+    pub key: Option<&'a Thumbprint>,
 }
 
 /// RFC 9068 §2.2.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct AccessClaims {
-    iss: String,
-    sub: String,
-    aud: Audience,
-    exp: i64,
-    iat: i64,
-    jti: String,
-    client_id: ClientIdText,
-    scope: String,
-    auth_time: i64,
+pub(super) struct AccessClaims {
+    pub iss: String,
+    pub sub: String,
+    pub aud: Audience,
+    pub exp: i64,
+    pub iat: i64,
+    pub jti: String,
+    pub client_id: ClientIdText,
+    pub scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     amr: Vec<String>,
-    /// The family: what is revoked as one.
-    sid: String,
+    /// The family: what is revoked as one. A client's own tokens have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// The key that it is bound to (RFC 9449 §6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Confirmation {
+    pub jkt: Thumbprint,
 }
 
 type ClientIdText = String;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Many(Vec<String>),
 }
 
 impl Audience {
-    fn list(self) -> Vec<String> {
+    pub fn list(self) -> Vec<String> {
         match self {
             Self::One(one) => vec![one],
             Self::Many(many) => many,
@@ -101,13 +114,25 @@ struct IdClaims<'a> {
 
 /// Makes the tokens and the statements that remember them. Nothing is committed here.
 pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenSet, Vec<Stmt>)> {
-    let Issue { client, family, scopes, resources, parent, nonce } = what;
+    let Issue { client, family, scopes, resources, parent, nonce, key } = what;
     let mut batch = Vec::new();
-    let expires_at = family.expires_at.min(now + app.config.lifetimes.access);
-    let access = access_token(app, what, now, expires_at, &mut batch).await?;
+    let lifetimes = client.lifetimes(app.config.lifetimes);
+    let expires_at = family.expires_at.min(now + lifetimes.access);
+    let wanted = if resources.is_empty() { &family.resources } else { resources };
+    let facts = AccessFacts {
+        id: TokenId::new(now, app.entropy.id()?),
+        of: Whose::Login(family.id),
+        scopes: scopes.clone(),
+        audience: audience(app, wanted),
+        jkt: key.or(family.jkt.as_ref()).cloned(),
+        issued_at: now,
+        expires_at,
+    };
+    let subject = (family.account.to_string(), Some(&family.sign_in));
+    let access = access_token(app, client, &facts, subject, &mut batch).await?;
     let refresh = if client.may_use(GrantType::RefreshToken) {
         let token = TokenKind::Refresh.mint(&app.entropy.bytes()?);
-        let until = app.config.lifetimes.refresh_expiry(family.expires_at, now);
+        let until = lifetimes.refresh_expiry(family.expires_at, now);
         batch.push(families::issue(&token.digest(), family.id, parent, now, until));
         Some(token)
     } else {
@@ -131,57 +156,104 @@ pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenS
         None
     };
     debug_assert!(resources.iter().all(|resource| family.resources.contains(resource)));
-    let set =
-        TokenSet { access, expires_in: expires_at.since(now), refresh, id_token, scopes: scopes.clone() };
+    let (expires_in, bound) = (expires_at.since(now), facts.jkt.is_some());
+    let set = TokenSet { access, expires_in, refresh, id_token, scopes: scopes.clone(), bound };
     Ok((set, batch))
 }
 
+fn audience(app: &App, resources: &[String]) -> Vec<String> {
+    if resources.is_empty() { vec![app.public_url.issuer().to_owned()] } else { resources.to_vec() }
+}
+
+/// The token itself; what must be remembered of it goes into `batch`. `subject` is in whose name it
+/// speaks, and how they signed in.
 async fn access_token(
     app: &App,
-    what: Issue<'_>,
-    now: Timestamp,
-    expires_at: Timestamp,
+    client: &Client,
+    facts: &AccessFacts,
+    (subject, sign_in): (String, Option<&SignIn>),
     batch: &mut Vec<Stmt>,
 ) -> Answer<Plain> {
-    let Issue { client, family, scopes, resources, .. } = what;
-    let id = TokenId::new(now, app.entropy.id()?);
-    let wanted = if resources.is_empty() { &family.resources } else { resources };
-    let audience = if wanted.is_empty() { vec![app.public_url.issuer().to_owned()] } else { wanted.to_vec() };
     match client.token_format {
         TokenFormat::Opaque => {
             let token = TokenKind::Access.mint(&app.entropy.bytes()?);
-            let stored = OpaqueAccess {
-                id,
-                family: family.id,
-                scopes: scopes.clone(),
-                audience,
-                issued_at: now,
-                expires_at,
-            };
-            batch.push(families::issue_access(&token.digest(), &stored));
+            batch.push(families::issue_access(&token.digest(), facts));
             Ok(token)
         }
         TokenFormat::Jwt => {
-            let aud = match <[String; 1]>::try_from(audience) {
+            let aud = match <[String; 1]>::try_from(facts.audience.clone()) {
                 Ok([one]) => Audience::One(one),
                 Err(many) => Audience::Many(many),
             };
             let claims = AccessClaims {
                 iss: app.public_url.issuer().to_owned(),
-                sub: family.account.to_string(),
+                sub: subject,
                 aud,
-                exp: expires_at.secs(),
-                iat: now.secs(),
-                jti: id.to_string(),
+                exp: facts.expires_at.secs(),
+                iat: facts.issued_at.secs(),
+                jti: facts.id.to_string(),
                 client_id: client.id.to_string(),
-                scope: scopes.to_string(),
-                auth_time: family.sign_in.at.secs(),
-                amr: family.sign_in.amr.clone(),
-                sid: family.id.to_string(),
+                scope: facts.scopes.to_string(),
+                auth_time: sign_in.map(|sign_in| sign_in.at.secs()),
+                amr: sign_in.map_or_else(Vec::new, |sign_in| sign_in.amr.clone()),
+                sid: match &facts.of {
+                    Whose::Login(family) => Some(family.to_string()),
+                    Whose::Client(_) => None,
+                },
+                cnf: facts.jkt.clone().map(|jkt| Confirmation { jkt }),
             };
-            Ok(Plain::new(sign(app, app.config.signing_alg, ACCESS_TYP, &claims, now).await?))
+            let alg = app.config.signing_alg;
+            Ok(Plain::new(sign(app, alg, ACCESS_TYP, &claims, facts.issued_at).await?))
         }
     }
+}
+
+/// An access token of a client's own (RFC 6749 §4.4). The client was found to be who it says.
+pub async fn for_itself(
+    app: &App,
+    client: &Client,
+    scopes: Option<Scopes>,
+    resources: &[String],
+    key: Option<Thumbprint>,
+    from: &Origin,
+    now: Timestamp,
+) -> Answer<Result<TokenSet, Unfit>> {
+    let scopes = scopes.unwrap_or_default();
+    if let Some(scope) = client.scope_refused(&scopes).or_else(|| scopes.first_inside(&PERSONAL)) {
+        return Ok(Err(Unfit::Scope(scope.to_owned())));
+    }
+    if let Some(other) = resources.iter().find(|resource| !client.may_target(resource)) {
+        return Ok(Err(Unfit::Target(other.clone())));
+    }
+    let expires_in = client.lifetimes(app.config.lifetimes).access;
+    let facts = AccessFacts {
+        id: TokenId::new(now, app.entropy.id()?),
+        of: Whose::Client(client.id.clone()),
+        scopes: policy::of(app, Some(client)).capped(&scopes),
+        audience: audience(app, resources),
+        jkt: key,
+        issued_at: now,
+        expires_at: now + expires_in,
+    };
+    let mut event = app.event(now, Action::TokenIssued)?;
+    event.client = Some(client.id.clone());
+    event.address = Some(from.address.clone());
+    event.detail = Some("client_credentials".to_owned());
+    let mut batch = vec![audit::insert(event)];
+    let access = access_token(app, client, &facts, (client.id.to_string(), None), &mut batch).await?;
+    let _issued: Committed = app.store.commit(batch).await?;
+    let bound = facts.jkt.is_some();
+    Ok(Ok(TokenSet { access, expires_in, refresh: None, id_token: None, scopes: facts.scopes, bound }))
+}
+
+/// Scopes that say something of a person; a client has none of these by itself.
+const PERSONAL: [&str; 5] = ["openid", "profile", "email", "offline_access", DEVICES];
+
+/// What was asked for and may not be had.
+#[derive(Debug)]
+pub enum Unfit {
+    Scope(String),
+    Target(String),
 }
 
 async fn sign<T: Serialize + Sync>(
@@ -203,6 +275,7 @@ pub enum Refreshed {
     /// A scope that the family does not have (RFC 6749 §6).
     Scope(String),
     Target(String),
+    Unproven(Unproven),
 }
 
 pub async fn refresh(
@@ -211,6 +284,7 @@ pub async fn refresh(
     token: &str,
     scopes: Option<Scopes>,
     resources: &[String],
+    proof: &mut Proof,
     now: Timestamp,
 ) -> Answer<Refreshed> {
     if TokenKind::recognise(token) != Some(TokenKind::Refresh) {
@@ -225,6 +299,11 @@ pub async fn refresh(
         if family.client != client.id {
             return Ok(Refreshed::Invalid);
         }
+        let bound = (family.jkt.as_ref(), client.details.dpop_bound);
+        let key = match proof.expect(app, bound.0, bound.1, now).await? {
+            Ok(key) => key,
+            Err(why) => return Ok(Refreshed::Unproven(why)),
+        };
         let guards = match judge_refresh(stored, &family, now, app.config.lifetimes.reuse_grace) {
             Refresh::Refuse => return Ok(Refreshed::Invalid),
             Refresh::Reuse => {
@@ -247,8 +326,8 @@ pub async fn refresh(
         if let Some(other) = resources.iter().find(|resource| !family.resources.contains(resource)) {
             return Ok(Refreshed::Target(other.clone()));
         }
-        let issue_it =
-            Issue { client, family: &family, scopes, resources, parent: Some(&digest), nonce: None };
+        let (family, parent, key) = (&family, Some(&digest), key.as_ref());
+        let issue_it = Issue { client, family, scopes, resources, parent, nonce: None, key };
         let (tokens, issued) = issue(app, issue_it, now).await?;
         let mut event = app.event(now, Action::TokenRefreshed)?;
         event.account = Some(family.account);
@@ -277,7 +356,7 @@ pub fn still_targeted(client: &Client, granted: &[String]) -> Result<Vec<String>
     }
 }
 
-async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answer<()> {
+pub(super) async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answer<()> {
     let mut event = app.event(now, action)?;
     event.account = Some(family.account);
     event.client = Some(family.client.clone());
@@ -286,172 +365,4 @@ async fn end(app: &App, family: &Family, action: Action, now: Timestamp) -> Answ
     let _ended: Committed =
         app.store.commit(vec![families::end_live(family.id, now), audit::insert(event)]).await?;
     Ok(())
-}
-
-/// A live access token.
-#[derive(Clone, Debug)]
-pub struct Access {
-    pub id: TokenId,
-    pub family: DeviceId,
-    pub client: ClientId,
-    pub account: AccountId,
-    pub scopes: Scopes,
-    pub audience: Vec<String>,
-    pub issued_at: Timestamp,
-    pub expires_at: Timestamp,
-    pub owner: Account,
-    pub sign_in: SignIn,
-}
-
-/// The access token behind a text, if it is live at this moment: not expired, not revoked, its
-/// family not ended, its owner enabled, its client registered.
-pub async fn access(app: &App, token: &str, now: Timestamp) -> Answer<Option<Access>> {
-    let Some(found) = decode_access(app, token, now).await? else { return Ok(None) };
-    if now >= found.expires_at {
-        return Ok(None);
-    }
-    let Some((family, owner)) = families::live(&app.store, found.family, found.id).await? else {
-        return Ok(None);
-    };
-    if !family.is_live(now) {
-        return Ok(None);
-    }
-    Ok(Some(Access {
-        id: found.id,
-        family: family.id,
-        client: family.client,
-        account: family.account,
-        scopes: found.scopes,
-        audience: found.audience,
-        issued_at: found.issued_at,
-        expires_at: found.expires_at,
-        owner,
-        sign_in: family.sign_in,
-    }))
-}
-
-/// Whether nothing was revoked since the token was looked at.
-pub async fn is_live(app: &App, access: &Access, now: Timestamp) -> Answer<bool> {
-    let found = families::live(&app.store, access.family, access.id).await?;
-    Ok(found.is_some_and(|(family, _)| family.is_live(now)))
-}
-
-async fn decode_access(app: &App, token: &str, now: Timestamp) -> Answer<Option<OpaqueAccess>> {
-    if TokenKind::recognise(token) == Some(TokenKind::Access) {
-        return Ok(families::access(&app.store, &Digest::of(token)).await?);
-    }
-    let verified = app.signer.verify::<AccessClaims>(&app.store, &app.vault, now, ACCESS_TYP, token).await?;
-    let Some(claims) = verified.filter(|claims| claims.iss == app.public_url.issuer()) else {
-        return Ok(None);
-    };
-    let (Ok(id), Ok(family), Ok(scopes)) = (claims.jti.parse(), claims.sid.parse(), claims.scope.parse())
-    else {
-        return Ok(None);
-    };
-    Ok(Some(OpaqueAccess {
-        id,
-        family,
-        scopes,
-        audience: claims.aud.list(),
-        issued_at: Timestamp::from_secs(claims.iat),
-        expires_at: Timestamp::from_secs(claims.exp),
-    }))
-}
-
-/// What introspection finds (RFC 7662 §2.2).
-#[derive(Debug)]
-pub enum Introspected {
-    Inactive,
-    Access(Box<Access>),
-    Refresh { family: Box<Family>, username: String, expires_at: Timestamp },
-    Key(Box<Key>, Username),
-    Node(Box<Node>, Option<Username>),
-}
-
-/// Who asks about a token: refresh tokens are only for their own client. `device` is the one whose
-/// imported token it may be.
-pub async fn introspect(
-    app: &App,
-    asker: Option<&ClientId>,
-    token: &str,
-    device: Option<nodes::Named>,
-    now: Timestamp,
-) -> Answer<Introspected> {
-    if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
-        return introspect_refresh(app, asker, token, now).await;
-    }
-    if key::recognise(token) {
-        let found = api_keys::authenticate(app, token, now).await?;
-        return Ok(
-            found.map_or(Introspected::Inactive, |(key, owner)| Introspected::Key(Box::new(key), owner.name))
-        );
-    }
-    if let Some(listed) = nodes::authenticate(app, token, device, now).await? {
-        return Ok(Introspected::Node(Box::new(listed.node), listed.user));
-    }
-    let access = access(app, token, now).await?;
-    Ok(access.map_or(Introspected::Inactive, |access| Introspected::Access(Box::new(access))))
-}
-
-async fn introspect_refresh(
-    app: &App,
-    asker: Option<&ClientId>,
-    token: &str,
-    now: Timestamp,
-) -> Answer<Introspected> {
-    let Some((stored, family)) = families::by_refresh(&app.store, &Digest::of(token)).await? else {
-        return Ok(Introspected::Inactive);
-    };
-    let own = asker == Some(&family.client);
-    if !own || stored.spent_at.is_some() || now >= stored.expires_at || !family.is_live(now) {
-        return Ok(Introspected::Inactive);
-    }
-    let owner = accounts::by_id(&app.store, family.account).await?;
-    let username = owner.map_or_else(String::new, |owner| owner.name.to_string());
-    Ok(Introspected::Refresh { family: Box::new(family), username, expires_at: stored.expires_at })
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
-    /// Revoked now, or nothing there to revoke: the caller need not know which (RFC 7009 §2.2).
-    Done,
-    /// It belongs to another client (RFC 7009 §2.1).
-    NotYours,
-}
-
-/// A refresh token takes its whole family along; an access token goes alone, unless it is all that
-/// there is. An API key belongs to the client that it was asked for with.
-pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> Answer<Revoked> {
-    if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
-        let found = families::by_refresh(&app.store, &Digest::of(token)).await?;
-        let Some((_, family)) = found else { return Ok(Revoked::Done) };
-        if family.client != client.id {
-            return Ok(Revoked::NotYours);
-        }
-        end(app, &family, Action::TokenRevoked, now).await?;
-        return Ok(Revoked::Done);
-    }
-    if key::recognise(token) {
-        let Some((key, _)) = api_keys::authenticate(app, token, now).await? else { return Ok(Revoked::Done) };
-        if key.client.as_ref() != Some(&client.id) {
-            return Ok(Revoked::NotYours);
-        }
-        api_keys::revoke(app, &key, None, now).await?;
-        return Ok(Revoked::Done);
-    }
-    let Some(access) = access(app, token, now).await? else { return Ok(Revoked::Done) };
-    if access.client != client.id {
-        return Ok(Revoked::NotYours);
-    }
-    let mut event = app.event(now, Action::TokenRevoked)?;
-    event.account = Some(access.account);
-    event.client = Some(client.id.clone());
-    event.device = Some(access.family);
-    let mut batch = vec![families::revoke_access(access.id, access.expires_at), audit::insert(event)];
-    if !client.may_use(GrantType::RefreshToken) {
-        batch.push(families::end_live(access.family, now));
-    }
-    // A conflict: two revoked it at once.
-    let _revoked: Committed = app.store.commit(batch).await?;
-    Ok(Revoked::Done)
 }

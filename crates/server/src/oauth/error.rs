@@ -10,7 +10,9 @@ use countersign_core::time::ceil_secs;
 use countersign_core::wire::ErrorBody;
 
 use crate::app::Fault;
+use crate::dpop::Unproven;
 use crate::http::BadForm;
+use crate::jws;
 
 #[derive(Debug)]
 pub enum OAuthError {
@@ -37,6 +39,18 @@ pub enum OAuthError {
     /// A protected resource of ours was called without a token (RFC 6750 §3.1).
     NoToken,
     InvalidToken,
+    /// A proof of possession does not do, at the token endpoint.
+    InvalidProof(Unproven),
+    /// The same at a resource (RFC 9449 §7.1).
+    UnprovenToken(Unproven),
+    /// Only a page of ours can answer, and none may be shown (OIDC Core §3.1.2.6).
+    InteractionRequired,
+    UnsupportedResponseType,
+    /// What a client says of itself does not do (RFC 7591 §3.2.2).
+    InvalidMetadata(String),
+    InvalidRedirectUri(String),
+    /// Nothing of that kind is offered here.
+    Missing,
     InsufficientScope(&'static str),
     Fault(Fault),
 }
@@ -54,10 +68,12 @@ impl OAuthError {
         match self {
             Self::Body(BadForm::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BadForm::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::InvalidClient { http: true } | Self::NoToken | Self::InvalidToken => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::InvalidClient { http: true }
+            | Self::NoToken
+            | Self::InvalidToken
+            | Self::UnprovenToken(_) => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::Missing => StatusCode::NOT_FOUND,
             Self::TooManyCodes(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Fault(fault) if fault.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -76,11 +92,16 @@ impl OAuthError {
             | Self::PinRequired
             | Self::SlowDown(_)
             | Self::AccessDenied
+            | Self::InvalidProof(_)
+            | Self::InteractionRequired
+            | Self::UnsupportedResponseType
+            | Self::InvalidMetadata(_)
+            | Self::InvalidRedirectUri(_)
             | Self::ExpiredToken => StatusCode::BAD_REQUEST,
         }
     }
 
-    fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::Body(_) | Self::NoToken => "invalid_request",
             Self::InvalidClient { .. } => "invalid_client",
@@ -94,15 +115,30 @@ impl OAuthError {
             Self::AccessDenied => "access_denied",
             Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
+            Self::InvalidProof(_) | Self::UnprovenToken(_) => "invalid_dpop_proof",
+            Self::InteractionRequired => "interaction_required",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidMetadata(_) => "invalid_client_metadata",
+            Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
+            Self::Missing => "not_found",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::Fault(fault) if fault.is_passing() => "temporarily_unavailable",
             Self::Fault(_) => "server_error",
         }
     }
 
-    fn description(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
-            Self::InvalidRequest(why) => printable(why),
+            Self::InvalidRequest(why)
+            | Self::InvalidProof(why)
+            | Self::UnprovenToken(why)
+            | Self::InvalidMetadata(why)
+            | Self::InvalidRedirectUri(why) => printable(why),
+            Self::InteractionRequired => {
+                "a person is always asked here, so prompt=none cannot be answered".to_owned()
+            }
+            Self::UnsupportedResponseType => "response_type must be code".to_owned(),
+            Self::Missing => "the operator of this server does not offer this".to_owned(),
             Self::Body(bad) => printable(&bad.to_string()),
             Self::InvalidClient { .. } => "the client is unknown or did not prove who it is".to_owned(),
             Self::InvalidGrant(why) | Self::UnauthorizedClient(why) => (*why).to_owned(),
@@ -139,6 +175,10 @@ impl OAuthError {
             Self::InvalidClient { http: true } => Some(REALM.to_owned()),
             Self::NoToken => Some("Bearer realm=\"countersign\"".to_owned()),
             Self::InvalidToken => Some("Bearer realm=\"countersign\", error=\"invalid_token\"".to_owned()),
+            Self::UnprovenToken(_) => {
+                let algs = jws::names().join(" ");
+                Some(format!("DPoP error=\"invalid_dpop_proof\", algs=\"{algs}\""))
+            }
             Self::InsufficientScope(scope) => {
                 Some(format!("Bearer realm=\"countersign\", error=\"insufficient_scope\", scope=\"{scope}\""))
             }
@@ -223,6 +263,13 @@ mod tests {
             OAuthError::NoToken,
             OAuthError::InvalidToken,
             OAuthError::InsufficientScope("x"),
+            OAuthError::InvalidProof("x".to_owned()),
+            OAuthError::UnprovenToken("x".to_owned()),
+            OAuthError::InteractionRequired,
+            OAuthError::UnsupportedResponseType,
+            OAuthError::InvalidMetadata("x".to_owned()),
+            OAuthError::InvalidRedirectUri("x".to_owned()),
+            OAuthError::Missing,
             OAuthError::Fault(Fault::Page(String::new())),
             OAuthError::Fault(Fault::Store(StoreError::Unavailable(String::new()))),
         ]
@@ -256,6 +303,13 @@ mod tests {
                 "401 invalid_request challenge",
                 "401 invalid_token challenge",
                 "403 insufficient_scope challenge",
+                "400 invalid_dpop_proof",
+                "401 invalid_dpop_proof challenge",
+                "400 interaction_required",
+                "400 unsupported_response_type",
+                "400 invalid_client_metadata",
+                "400 invalid_redirect_uri",
+                "404 not_found",
                 "500 server_error",
                 "503 temporarily_unavailable",
             ]

@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use countersign_core::account::{MULTI_FACTOR, SINGLE_FACTOR};
 use countersign_core::client::{AuthMethod, GrantType};
 use countersign_core::scope;
 use serde_json::json;
 
 use super::error::OAuthError;
 use crate::app::App;
+use crate::jws;
 use crate::signing::JWKS_CACHED;
 
 pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
@@ -24,7 +26,7 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthErr
     algs.dedup();
     let methods = |methods: &[AuthMethod]| methods.iter().map(|method| method.name()).collect::<Vec<_>>();
     let scopes: Vec<&str> = scope::STANDARD.into_iter().chain([scope::INTROSPECT]).collect();
-    let document = json!({
+    let mut document = json!({
         "issuer": app.public_url.issuer(),
         "device_authorization_endpoint": url("/oauth2/v1/device_authorization"),
         "token_endpoint": url("/oauth2/v1/token"),
@@ -33,13 +35,27 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthErr
         "userinfo_endpoint": url("/oauth2/v1/userinfo"),
         "jwks_uri": url("/oauth2/v1/jwks"),
         "grant_types_supported": GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>(),
-        "response_types_supported": [],
+        "authorization_endpoint": url("/oauth2/v1/authorize"),
+        "pushed_authorization_request_endpoint": url("/oauth2/v1/par"),
+        "require_pushed_authorization_requests": false,
+        "end_session_endpoint": url("/oauth2/v1/end_session"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["login", "consent"],
+        "acr_values_supported": [SINGLE_FACTOR, MULTI_FACTOR],
+        "authorization_response_iss_parameter_supported": true,
+        "dpop_signing_alg_values_supported": jws::names(),
         "scopes_supported": scopes,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algs,
         "token_endpoint_auth_methods_supported": methods(AuthMethod::ALL),
         "revocation_endpoint_auth_methods_supported": methods(AuthMethod::ALL),
-        "introspection_endpoint_auth_methods_supported": methods(&[AuthMethod::Basic, AuthMethod::Post]),
+        "introspection_endpoint_auth_methods_supported":
+            methods(&[AuthMethod::Basic, AuthMethod::Post, AuthMethod::Key]),
+        "token_endpoint_auth_signing_alg_values_supported": jws::names(),
+        "revocation_endpoint_auth_signing_alg_values_supported": jws::names(),
+        "introspection_endpoint_auth_signing_alg_values_supported": jws::names(),
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid",
             "name", "preferred_username", "email", "email_verified",
@@ -48,6 +64,9 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Result<Response, OAuthErr
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
+    if let (Some(document), true) = (document.as_object_mut(), app.config.registration.is_some()) {
+        document.insert("registration_endpoint".to_owned(), json!(url("/oauth2/v1/register")));
+    }
     Ok(cached(Json(document)))
 }
 

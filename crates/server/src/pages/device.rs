@@ -17,12 +17,14 @@ use countersign_core::secret::Plain;
 use countersign_core::text::is_hidden;
 use countersign_core::time::Timestamp;
 
+use super::authorize::{elsewhere, host, let_through};
 use super::browser::Browser;
 use super::factors::step_up;
 use super::lang::Lang;
 use super::login::{Next, plausible};
 use super::{Outcome, Page, PageError, ResultPage, get, post, redirect, render};
 use crate::app::App;
+use crate::flow::authorize;
 use crate::flow::caller::{Caller, Proof};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Found, Opened};
 use crate::flow::policy::{Apart, Lacking};
@@ -90,6 +92,8 @@ struct ConfirmPage {
     ticket: String,
     linked: bool,
     own_missing: bool,
+    /// Where the answer goes, if a browser carries it.
+    returns: Option<String>,
 }
 
 /// Shows the code box. A code in the link is filled in and never submitted.
@@ -139,14 +143,14 @@ pub async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 /// One request of a signed-in person.
-struct Visit<'a> {
+pub struct Visit<'a> {
     /// The code was filled in, as a link does.
-    linked: bool,
-    app: &'a Arc<App>,
-    parts: &'a Parts,
-    browser: &'a Browser,
-    caller: &'a Caller,
-    now: Timestamp,
+    pub linked: bool,
+    pub app: &'a Arc<App>,
+    pub parts: &'a Parts,
+    pub browser: &'a Browser,
+    pub caller: &'a Caller,
+    pub now: Timestamp,
 }
 
 impl Visit<'_> {
@@ -188,7 +192,7 @@ impl Visit<'_> {
         step_up(self.app, self.caller, lacking, &Next::Device { code: plausible(typed) }).await
     }
 
-    fn confirm(&self, found: &Found, typed: &str, own_missing: bool) -> Outcome {
+    pub fn confirm(&self, found: &Found, typed: &str, own_missing: bool) -> Outcome {
         let page = self.page();
         let grant = &found.grant;
         let account = &self.caller.account;
@@ -252,11 +256,16 @@ impl Visit<'_> {
             ticket: self.browser.ticket(self.app, grant.id),
             linked: self.linked,
             own_missing,
+            returns: authorize::code_of(grant).map(|code| host(&code.redirect_uri)),
             name,
             page,
         };
         let status = if own_missing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-        render(status, &confirm)
+        let mut response = render(status, &confirm)?;
+        if let Some(code) = authorize::code_of(grant) {
+            let_through(&mut response, &code.redirect_uri);
+        }
+        Ok(response)
     }
 
     /// The grant of a confirm page: by its ticket, which a late decision still has, else by code.
@@ -286,18 +295,34 @@ impl Visit<'_> {
         }
         let (id, who) = (found.grant.id, who(&self.page(), &found));
         let from = http::origin(self.parts);
+        let carried = authorize::code_of(&found.grant).is_some();
+        let next = if carried {
+            Next::Authorize { request: authorize::handle(self.app, id) }
+        } else {
+            Next::Device { code: plausible(typed) }
+        };
         match decide::decide(self.app, self.caller, found, decision, &from, self.now).await? {
+            Decided::Approved { .. } | Decided::Denied if carried => self.back(id).await,
             Decided::Approved { pin } => self.approved(id, &who, pin.as_ref()),
             Decided::Denied => self.denied(&who),
             Decided::TooLate => self.late_or_again(id, decision).await,
-            Decided::SignInTooOld => self.step_up(Lacking::Freshness, typed).await,
-            Decided::SignInTooWeak => self.step_up(Lacking::SecondFactor, typed).await,
+            Decided::SignInTooOld => step_up(self.app, self.caller, Lacking::Freshness, &next).await,
+            Decided::SignInTooWeak => step_up(self.app, self.caller, Lacking::SecondFactor, &next).await,
             Decided::Elsewhere => {
                 self.say("elsewhere-title", StatusCode::CONFLICT, |page| page.t("elsewhere-text"))
             }
             Decided::Foreign => {
                 self.say("foreign-title", StatusCode::CONFLICT, |page| page.t("foreign-text"))
             }
+        }
+    }
+
+    /// To the client, with the answer.
+    async fn back(&self, id: GrantId) -> Outcome {
+        let decided = decide::reopen(self.app, id).await?;
+        match decided.and_then(|found| authorize::answer(self.app, &found.grant)) {
+            Some(url) => elsewhere(&url),
+            None => self.late(),
         }
     }
 

@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::cookie;
 use crate::flow::factors::{self, Completed};
 use crate::flow::login::{self, Credentials, SignedIn};
-use crate::flow::passkeys;
 use crate::flow::upstream::Turned;
+use crate::flow::{authorize, passkeys};
 use crate::http::{self, Form};
 use crate::upstream::Upstream;
 
@@ -37,19 +37,29 @@ pub enum Next {
     },
     /// Adding a passkey.
     Passkey,
+    /// Answering a question that this browser carries.
+    Authorize {
+        request: String,
+    },
+    Admin,
 }
 
 impl Next {
     pub fn read(form: &Form) -> Self {
-        Self::named(form.one("next").unwrap_or_default(), form.one("user_code").unwrap_or_default())
+        let name = form.one("next").unwrap_or_default();
+        let detail = if name == "authorize" { form.one("request") } else { form.one("user_code") };
+        Self::named(name, detail.unwrap_or_default())
     }
 
-    pub fn named(name: &str, code: &str) -> Self {
-        let code = plausible(code);
+    /// `detail` is the code or the request that belongs to it.
+    pub fn named(name: &str, detail: &str) -> Self {
+        let code = plausible(detail);
         match name {
             "account" => Self::Account,
+            "admin" => Self::Admin,
             "totp" => Self::Totp { code },
             "passkey" => Self::Passkey,
+            "authorize" if is_handle(detail) => Self::Authorize { request: detail.to_owned() },
             _ => Self::Device { code },
         }
     }
@@ -60,24 +70,45 @@ impl Next {
             Self::Account => "account",
             Self::Totp { .. } => "totp",
             Self::Passkey => "passkey",
+            Self::Authorize { .. } => "authorize",
+            Self::Admin => "admin",
         }
     }
 
+    /// The code that somebody came with.
     pub fn code(&self) -> &str {
         match self {
             Self::Device { code } | Self::Totp { code } => code,
-            Self::Account | Self::Passkey => "",
+            Self::Account | Self::Passkey | Self::Authorize { .. } | Self::Admin => "",
+        }
+    }
+
+    /// The question that this browser carries.
+    pub fn request(&self) -> &str {
+        match self {
+            Self::Authorize { request } => request,
+            _ => "",
+        }
+    }
+
+    /// Whichever of the two it has.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Authorize { request } => request,
+            other => other.code(),
         }
     }
 
     pub fn path(&self, app: &App) -> String {
         match self {
             Self::Account => "/account".to_owned(),
+            Self::Admin => "/admin".to_owned(),
             Self::Passkey => PASSKEY_PATH.to_owned(),
             Self::Totp { code } if code.is_empty() => TOTP_PATH.to_owned(),
             Self::Totp { code } => format!("{TOTP_PATH}?user_code={code}"),
             Self::Device { code } if code.is_empty() => app.config.device.verification_path.clone(),
             Self::Device { code } => format!("{}?user_code={code}", app.config.device.verification_path),
+            Self::Authorize { request } => authorize::path(request),
         }
     }
 
@@ -97,11 +128,20 @@ impl Next {
     }
 
     pub fn query(&self) -> String {
-        match self.code() {
-            "" => format!("next={}", self.name()),
-            code => format!("next={}&user_code={code}", self.name()),
+        match self {
+            Self::Authorize { request } => format!("next={}&request={request}", self.name()),
+            other => match other.code() {
+                "" => format!("next={}", self.name()),
+                code => format!("next={}&user_code={code}", self.name()),
+            },
         }
     }
+}
+
+/// Whether it looks like a handle of ours.
+fn is_handle(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// A code as it may stand in a URL of ours: what can be one, in its bare form; else nothing.
@@ -115,6 +155,7 @@ struct LoginPage<'a> {
     page: Page,
     next: &'a str,
     code: &'a str,
+    request: &'a str,
     username: String,
     notice: Notice,
     passwords: bool,
@@ -169,7 +210,9 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
         _ if again => Notice::Again,
         _ if query.one("signed_out").is_some() => Notice::SignedOut,
         Next::Device { .. } => Notice::Lead,
-        Next::Account | Next::Totp { .. } | Next::Passkey => Notice::None,
+        Next::Account | Next::Totp { .. } | Next::Passkey | Next::Authorize { .. } | Next::Admin => {
+            Notice::None
+        }
     };
     form(app, browser, &next, StatusCode::OK, username, notice)
 }
@@ -197,12 +240,16 @@ fn form(
     notice: Notice,
 ) -> Outcome {
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    let request = next.request();
     let passkey = app.passkeys.is_possible().then(|| next.passkey_path());
     let again = if notice == Notice::Again { "&again=yes" } else { "" };
     let query = format!("{}{again}", next.query());
     let providers = app.upstreams.iter().map(|upstream| Provider::new(upstream, &query)).collect();
     let passwords = app.config.passwords;
-    render(status, &LoginPage { page, next: name, code, username, notice, passwords, providers, passkey })
+    render(
+        status,
+        &LoginPage { page, next: name, code, request, username, notice, passwords, providers, passkey },
+    )
 }
 
 pub async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -255,6 +302,7 @@ struct SecondPage<'a> {
     page: Page,
     next: &'a str,
     code: &'a str,
+    request: &'a str,
     wrong: bool,
     /// What a browser is asked for one with, if there is one.
     passkey: Option<String>,
@@ -267,9 +315,10 @@ async fn show_second(app: &App, browser: &Browser, next: &Next, wrong: bool, now
     };
     let passkey = passkeys::begin_second(app, account, &Digest::of(browser.cookie()), now).await?;
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    let request = next.request();
     let script = assets::passkey_name();
     let status = if wrong { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    with_script(status, &SecondPage { page, next: name, code, wrong, passkey, script })
+    with_script(status, &SecondPage { page, next: name, code, request, wrong, passkey, script })
 }
 
 #[derive(Template)]
@@ -278,6 +327,7 @@ struct PasskeyLoginPage<'a> {
     page: Page,
     next: &'a str,
     code: &'a str,
+    request: &'a str,
     options: String,
     password: String,
     script: &'static str,
@@ -289,9 +339,13 @@ async fn show_passkey(app: &App, browser: &Browser, next: &Next, wrong: bool, no
     let begun = passkeys::begin_sign_in(app, &Digest::of(browser.cookie()), now).await?;
     let Some(options) = begun else { return redirect(app, &next.login_path(false)) };
     let (page, name, code) = (Page::new(app, browser), next.name(), next.code());
+    let request = next.request();
     let (password, script) = (next.login_path(false), assets::passkey_name());
     let status = if wrong { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    with_script(status, &PasskeyLoginPage { page, next: name, code, options, password, script, wrong })
+    with_script(
+        status,
+        &PasskeyLoginPage { page, next: name, code, request, options, password, script, wrong },
+    )
 }
 
 /// For whoever signs in without a password.
@@ -341,35 +395,6 @@ pub async fn complete(State(app): State<Arc<App>>, request: Request) -> Response
             Completed::Limited(wait) => Err(PageError::Limited(wait)),
             Completed::Over => redirect(app, &next.login_path(false)),
         }
-    })
-    .await
-}
-
-#[derive(Template)]
-#[template(path = "logout.html")]
-struct LogoutPage {
-    page: Page,
-}
-
-/// A link to sign out asks first: only a form of ours may end a session.
-pub async fn logout(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    get(app, parts, async |app, _, browser, _| match browser.account() {
-        Some(_) => render(StatusCode::OK, &LogoutPage { page: Page::new(app, browser) }),
-        None => redirect(app, "/login"),
-    })
-    .await
-}
-
-pub async fn leave(State(app): State<Arc<App>>, request: Request) -> Response {
-    post(app, request, async |app, _, browser, _, now| {
-        if let Some(account) = browser.account() {
-            login::sign_out(app, browser.cookie(), account, now).await?;
-        }
-        let mut response = redirect(app, "/login?next=account&signed_out=yes")?;
-        if let Some(cookie) = cookie::bake(app, "", Some(0)) {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
-        Ok(response)
     })
     .await
 }

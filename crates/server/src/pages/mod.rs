@@ -2,12 +2,14 @@
 
 mod account;
 mod assets;
+mod authorize;
 mod browser;
 mod changes;
 mod device;
 mod factors;
 mod lang;
 mod login;
+mod logout;
 mod revoke;
 mod upstream;
 
@@ -24,13 +26,15 @@ use std::sync::Arc;
 
 pub use self::account::account;
 pub use self::assets::asset;
+pub use self::authorize::authorize;
 use self::browser::Browser;
 pub use self::changes::{change, connecting};
 pub use self::device::place;
 pub use self::device::{device, enter};
 pub use self::factors::{add_passkey, enrol, passkey as new_passkey, totp};
 pub use self::lang::{LANGUAGES, Lang};
-pub use self::login::{complete, leave, login, logout, passkey, second, sign_in, use_passkey};
+pub use self::login::{complete, login, passkey, second, sign_in, use_passkey};
+pub use self::logout::{leave, logout};
 pub use self::revoke::{ask, follow};
 pub use self::upstream::{back, begin, icon};
 use crate::app::{App, Fault};

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
+use super::authorize::elsewhere;
 use super::browser::Browser;
 use super::login::{Next, go, turned};
-use super::{Outcome, PageError, count, get, redirect};
-use crate::app::{App, Fault};
+use super::{PageError, count, get, redirect};
+use crate::app::App;
 use crate::flow::factors;
 use crate::flow::upstream::{self, Finished, Purpose, Returned, Turned};
 use crate::http::{self, Form, PathId};
@@ -38,7 +39,7 @@ pub async fn begin(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts
         };
         let purpose = Purpose {
             next: next.name().to_owned(),
-            code: Plain::new(next.code().to_owned()),
+            code: Plain::new(next.detail().to_owned()),
             again: link || query.one("again").is_some(),
             link,
         };
@@ -55,14 +56,6 @@ async fn may_link(app: &App, browser: &Browser, now: Timestamp) -> Result<bool, 
         Some((session, _)) => Ok(factors::may_change(app, session, now).await?),
         None => Ok(false),
     }
-}
-
-fn elsewhere(url: &str) -> Outcome {
-    let location =
-        HeaderValue::try_from(url).map_err(|error| PageError::Fault(Fault::Page(error.to_string())))?;
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
 }
 
 /// The provider sends the browser back.

@@ -13,7 +13,7 @@ use super::{Result, Row, Stmt, Store, Value, statements};
 macro_rules! account_columns {
     () => {
         "account.id, account.name, account.email, account.full_name, account.tier, account.admin_at, \
-         account.created_at, account.disabled_at"
+         account.created_at, account.disabled_at, account.revision"
     };
 }
 pub(super) use account_columns;
@@ -30,6 +30,8 @@ statements! {
     LIST = select!(" FROM account ORDER BY name");
     INSERT = "INSERT INTO account (id, name, email, full_name, tier, admin_at, created_at, password) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    UPDATE = "UPDATE account SET email = ?2, full_name = ?3, tier = ?4, admin_at = CASE WHEN CAST(?5 AS BIGINT) IS NULL THEN NULL ELSE COALESCE(admin_at, CAST(?5 AS BIGINT)) END, \
+              revision = revision + 1 WHERE id = ?1 AND revision = ?6";
     SET_PASSWORD = "UPDATE account SET password = ?2 WHERE id = ?1";
     DISABLE = "UPDATE account SET disabled_at = ?2 WHERE id = ?1 AND disabled_at IS NULL";
     ENABLE = "UPDATE account SET disabled_at = NULL WHERE id = ?1 AND disabled_at IS NOT NULL";
@@ -94,7 +96,21 @@ pub(super) fn read(row: &mut Row) -> Result<Account> {
         admin: row.take::<Option<Timestamp>>()?.is_some(),
         created_at: row.take()?,
         disabled_at: row.take()?,
+        revision: row.take()?,
     })
+}
+
+/// Conflicts if it changed since it was read.
+pub fn update(account: &Account, now: Timestamp) -> Stmt {
+    let args = vec![
+        account.id.into(),
+        account.email.as_deref().into(),
+        account.full_name.as_deref().into(),
+        account.tier.as_str().into(),
+        account.admin.then_some(now).into(),
+        account.revision.into(),
+    ];
+    Stmt::one(UPDATE, args)
 }
 
 pub async fn by_id(store: &Store, id: AccountId) -> Result<Option<Account>> {

@@ -6,8 +6,8 @@ use countersign_core::time::Timestamp;
 use super::{Stmt, Value, statements};
 
 statements! {
-    INSERT = "INSERT INTO audit (id, at, action, account_id, client_id, grant_id, device_id, address, detail) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT = "INSERT INTO audit (id, at, action, account_id, client_id, grant_id, device_id, address, detail, actor) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     SWEEP = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at <= ?1 LIMIT ?2)";
 }
 
@@ -24,6 +24,7 @@ pub fn insert(event: Event) -> Stmt {
             event.device.into(),
             event.address.into(),
             event.detail.into(),
+            event.actor.map(|actor| actor.to_string()).into(),
         ],
     )
 }

@@ -228,7 +228,9 @@ mod tests {
         assert!(matches!(restore(&copy, &database, true), Err(BackupError::InUse(_))));
         store.close().await;
         let (_, kept) = restore(&copy, &database, true).unwrap();
-        assert_eq!(inspect(&kept.unwrap()).unwrap(), inspect(&copy).unwrap());
+        // A copy has no free pages.
+        let bare = |file: &Path| Contents { bytes: 0, ..inspect(file).unwrap() };
+        assert_eq!(bare(&kept.unwrap()), bare(&copy));
         let elsewhere = folder.path().join("new.db");
         assert_eq!(restore(&copy, &elsewhere, false).unwrap().1, None);
         for (name, bytes) in

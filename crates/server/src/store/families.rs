@@ -3,7 +3,7 @@
 use countersign_core::account::{Account, SignIn, Username};
 use countersign_core::client::ClientId;
 use countersign_core::family::{Family, RefreshToken};
-use countersign_core::grant::Origin;
+use countersign_core::grant::{Origin, Thumbprint};
 use countersign_core::id::{AccountId, DeviceId, TokenId};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Digest;
@@ -11,13 +11,14 @@ use countersign_core::time::Timestamp;
 
 use super::accounts::{self, account_columns};
 use super::grants::{amr_list, amr_text};
-use super::{Result, Row, Stmt, Store, Value, statements};
+use super::value::parsed;
+use super::{Result, Row, Stmt, Store, StoreError, Value, statements};
 
 macro_rules! select {
     ($($rest:expr),*) => {
         concat!(
             "SELECT f.id, f.account_id, f.client_id, f.grant_id, f.scopes, f.resources, f.nonce, f.sign_in_at, f.amr, \
-             f.address, f.user_agent, f.created_at, f.last_used, f.expires_at, f.ended_at",
+             f.address, f.user_agent, f.created_at, f.last_used, f.expires_at, f.ended_at, f.jkt",
             $($rest),*
         )
     };
@@ -39,8 +40,8 @@ statements! {
     ALL = select!(", account.name, client.name FROM token_family AS f JOIN account ON account.id = f.account_id \
           LEFT JOIN client ON client.id = f.client_id ORDER BY f.created_at DESC, f.id DESC");
     INSERT = "INSERT INTO token_family (id, account_id, client_id, grant_id, scopes, resources, nonce, sign_in_at, amr, \
-              address, user_agent, created_at, last_used, expires_at) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+              address, user_agent, created_at, last_used, expires_at, jkt) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     USED = "UPDATE token_family SET last_used = ?2 WHERE id = ?1 AND ended_at IS NULL AND EXISTS \
             (SELECT 1 FROM account WHERE account.id = token_family.account_id AND account.disabled_at IS NULL)";
     END = "UPDATE token_family SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
@@ -55,9 +56,10 @@ statements! {
                         (SELECT 1 FROM refresh_token AS child WHERE child.parent = ?1 AND child.spent_at IS NOT NULL) AND NOT EXISTS \
                         (SELECT 1 FROM refresh_token AS twin JOIN refresh_token AS child ON child.parent = twin.digest \
                          WHERE twin.parent = refresh_token.parent AND twin.digest <> ?1)";
-    ISSUE_ACCESS = "INSERT INTO access_token (digest, id, family_id, scopes, audience, issued_at, expires_at) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    ACCESS = "SELECT id, family_id, scopes, audience, issued_at, expires_at FROM access_token WHERE digest = ?1";
+    ISSUE_ACCESS = "INSERT INTO access_token (digest, id, family_id, client_id, scopes, audience, jkt, issued_at, expires_at) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    ACCESS = "SELECT id, family_id, client_id, scopes, audience, jkt, issued_at, expires_at FROM access_token WHERE digest = ?1";
+    IS_REVOKED = "SELECT COUNT(*) FROM revoked_token WHERE id = ?1";
     REVOKE_ACCESS = "INSERT INTO revoked_token (id, expires_at) VALUES (?1, ?2)";
     SWEEP_REFRESH = "DELETE FROM refresh_token WHERE digest IN (SELECT digest FROM refresh_token WHERE expires_at <= ?1 LIMIT ?2)";
     SWEEP_ACCESS = "DELETE FROM access_token WHERE digest IN (SELECT digest FROM access_token WHERE expires_at <= ?1 LIMIT ?2)";
@@ -91,7 +93,12 @@ fn read(row: &mut Row) -> Result<Family> {
         last_used: row.take()?,
         expires_at: row.take()?,
         ended_at: row.take()?,
+        jkt: thumbprint(row)?,
     })
+}
+
+fn thumbprint(row: &mut Row) -> Result<Option<Thumbprint>> {
+    row.take::<Option<String>>()?.map(|text| parsed(&text)).transpose()
 }
 
 /// The family of an access token, unless it ended, its owner was disabled, its client removed, or
@@ -157,6 +164,7 @@ pub fn insert(family: &Family) -> Stmt {
             family.created_at.into(),
             family.last_used.into(),
             family.expires_at.into(),
+            family.jkt.as_ref().map(Thumbprint::as_str).into(),
         ],
     )
 }
@@ -211,36 +219,67 @@ pub fn successors_unspent(digest: &Digest) -> Stmt {
     Stmt::one(UNSPENT_CHILDREN, vec![digest.into()])
 }
 
-/// What is kept of an opaque access token.
+/// What an access token says of itself, whichever its format.
 #[derive(Clone, Debug)]
-pub struct OpaqueAccess {
+pub struct AccessFacts {
     pub id: TokenId,
-    pub family: DeviceId,
+    pub of: Whose,
     pub scopes: Scopes,
     pub audience: Vec<String>,
+    /// The key that it is bound to.
+    pub jkt: Option<Thumbprint>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
-pub fn issue_access(digest: &Digest, token: &OpaqueAccess) -> Stmt {
+/// In whose name an access token speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A person's, by the login of one of their devices.
+    Login(DeviceId),
+    /// The client's own.
+    Client(ClientId),
+}
+
+pub fn issue_access(digest: &Digest, token: &AccessFacts) -> Stmt {
+    let (family, client) = match &token.of {
+        Whose::Login(family) => (Some(*family), None),
+        Whose::Client(client) => (None, Some(client)),
+    };
     let args: Vec<Value> = vec![
         digest.into(),
         token.id.into(),
-        token.family.into(),
+        family.into(),
+        client.into(),
         (&token.scopes).into(),
         token.audience.join(" ").into(),
+        token.jkt.as_ref().map(Thumbprint::as_str).into(),
         token.issued_at.into(),
         token.expires_at.into(),
     ];
     Stmt::one(ISSUE_ACCESS, args)
 }
 
-pub async fn access(store: &Store, digest: &Digest) -> Result<Option<OpaqueAccess>> {
+pub async fn access(store: &Store, digest: &Digest) -> Result<Option<AccessFacts>> {
     let Some(mut row) = store.row(ACCESS, &[digest.into()]).await? else { return Ok(None) };
-    let (id, family, scopes) = (row.take()?, row.take()?, row.take()?);
+    let id = row.take()?;
+    let (family, client): (Option<DeviceId>, Option<ClientId>) = (row.take()?, row.take()?);
+    let of = match (family, client) {
+        (Some(family), None) => Whose::Login(family),
+        (None, Some(client)) => Whose::Client(client),
+        _ => return Err(StoreError::Corrupt("an access token is nobody's".to_owned())),
+    };
+    let scopes = row.take()?;
     let audience: String = row.take()?;
     let audience = audience.split_whitespace().map(str::to_owned).collect();
-    Ok(Some(OpaqueAccess { id, family, scopes, audience, issued_at: row.take()?, expires_at: row.take()? }))
+    let jkt = thumbprint(&mut row)?;
+    Ok(Some(AccessFacts { id, of, scopes, audience, jkt, issued_at: row.take()?, expires_at: row.take()? }))
+}
+
+/// Whether this very token was revoked.
+pub async fn is_revoked(store: &Store, id: TokenId) -> Result<bool> {
+    let row = store.row(IS_REVOKED, &[id.into()]).await?;
+    Ok(row.map(|mut row| row.take::<i64>()).transpose()?.unwrap_or(0) > 0)
 }
 
 /// Conflicts if it was revoked before.

@@ -233,8 +233,9 @@ fn question(grant: &Grant) -> Result<Vec<Value>> {
     ])
 }
 
-/// A new question. A code that is taken makes it a conflict.
-pub fn insert(grant: &Grant, device: &Digest, code: &Digest) -> Result<Stmt> {
+/// A new question; without a code that people type if a browser carries it. A code that is taken makes it a
+/// conflict.
+pub fn insert(grant: &Grant, device: &Digest, code: Option<&Digest>) -> Result<Stmt> {
     let mut args: Vec<Value> = vec![grant.id.into(), device.into(), code.into()];
     args.extend(question(grant)?);
     args.push(match &grant.ask {

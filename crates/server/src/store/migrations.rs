@@ -3,13 +3,14 @@
 use super::{Opening, Result, Store, StoreError, statements};
 
 /// Every migration; the version is the position, from 1 on.
-pub const MIGRATIONS: [&str; 6] = [
+pub const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0001_oauth_door.sql"),
     include_str!("../../migrations/0002_cli_door.sql"),
     include_str!("../../migrations/0003_socket_door.sql"),
     include_str!("../../migrations/0004_factors.sql"),
     include_str!("../../migrations/0005_policy.sql"),
     include_str!("../../migrations/0006_notices.sql"),
+    include_str!("../../migrations/0007_operations.sql"),
 ];
 
 /// What this program needs.

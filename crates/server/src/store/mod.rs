@@ -24,6 +24,7 @@ pub mod keys;
 mod migrations;
 pub mod nodes;
 pub mod notices;
+pub mod once;
 pub mod passkeys;
 pub mod postgres;
 pub mod presence;
@@ -294,6 +295,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         migrations::STATEMENTS,
         nodes::STATEMENTS,
         notices::STATEMENTS,
+        once::STATEMENTS,
         passkeys::STATEMENTS,
         presence::STATEMENTS,
     ]

@@ -9,7 +9,8 @@ use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
-use crate::flow::caller::{self, Caller, Proof};
+use crate::dpop;
+use crate::flow::caller::{self, Caller, Presented, Proof};
 use crate::flow::nodes;
 use crate::flow::nodes::Actor;
 use crate::flow::pairing::{Approver, Authority};
@@ -33,7 +34,8 @@ pub enum Peer {
 pub async fn recognise(app: &App, parts: &Parts, now: Timestamp) -> Answer<Option<Peer>> {
     let Ok(credentials) = http::authorization(&parts.headers) else { return Ok(None) };
     let Some(credentials) = credentials else { return Ok(Some(Peer::Nobody)) };
-    let Some(token) = http::credential(&credentials, &["bearer", "devicetoken"]) else { return Ok(None) };
+    let shown = dpop::presented(app, parts, &credentials, &["bearer", "devicetoken"], now).await?;
+    let Ok(Some(dpop::Presented { token, key })) = shown else { return Ok(None) };
     let digest = Digest::of(token.reveal());
     let named = http::named_device(parts);
     if let Some(listed) = nodes::authenticate(app, token.reveal(), named, now).await? {
@@ -45,7 +47,8 @@ pub async fn recognise(app: &App, parts: &Parts, now: Timestamp) -> Answer<Optio
         let (scopes, role) = (gateway.scopes.clone(), gateway.role.clone());
         return Ok(Some(Peer::Gateway { scopes, role }));
     }
-    let caller = caller::by_bearer(app, &token, None, now).await?;
+    let presented = Presented { token: &token, device: None, key: key.as_ref() };
+    let caller = caller::by_bearer(app, presented, now).await?;
     // An API key is no person, and no node either.
     Ok(caller
         .ok()

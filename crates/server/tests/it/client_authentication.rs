@@ -1,7 +1,8 @@
 //! Who is asking (RFC 6749 §2.3).
 
+use countersign_core::audit::By;
 use countersign_core::client::AuthMethod;
-use countersign_server::flow::clients::{self, ClientSettings};
+use countersign_server::flow::clients::{self, ClientSettings, Proving};
 use reqwest::header::AUTHORIZATION;
 
 use crate::support::{Reply, Server, server};
@@ -79,8 +80,14 @@ async fn a_client_may_be_held_to_one_way() {
     let name = Some("Only post".to_owned());
     let settings = ClientSettings { name, ..ClientSettings::default() };
     let app = &server.running.app;
-    let added =
-        clients::add(app, "post".parse().unwrap(), Some(Some(AuthMethod::Post)), settings, server.now());
+    let added = clients::add(
+        app,
+        &By::COMMAND_LINE,
+        "post".parse().unwrap(),
+        Proving::Secret(Some(AuthMethod::Post)),
+        settings,
+        server.now(),
+    );
     let secret = added.await.unwrap().unwrap().1.unwrap();
     basic(&server, "post", secret.reveal(), &[]).await.refused(401, "invalid_client");
     server.post(ASK, &[("client_id", "post"), ("client_secret", secret.reveal())]).await.ok();
@@ -90,7 +97,15 @@ async fn a_client_may_be_held_to_one_way() {
 async fn a_rotated_secret_replaces_the_old_one() {
     let server = server().await;
     let old = server.api().await;
-    let rotated = clients::rotate_secret(&server.running.app, &"api".parse().unwrap(), server.now()).await;
+    let rotated = clients::rotate_secret(
+        &server.running.app,
+        &By::COMMAND_LINE,
+        &"api".parse().unwrap(),
+        std::time::Duration::ZERO,
+        None,
+        server.now(),
+    )
+    .await;
     let (_, new) = rotated.unwrap().unwrap();
     basic(&server, "api", &old, &[]).await.refused(401, "invalid_client");
     basic(&server, "api", new.reveal(), &[]).await.ok();
@@ -103,9 +118,13 @@ async fn an_edit_that_began_before_a_rotation_does_not_bring_the_old_secret_back
     let old = server.api().await;
     let id = "api".parse().unwrap();
     let stale = clients::find(app, &id).await.unwrap().unwrap();
-    let (_, new) = clients::rotate_secret(app, &id, server.now()).await.unwrap().unwrap();
+    let (_, new) =
+        clients::rotate_secret(app, &By::COMMAND_LINE, &id, std::time::Duration::ZERO, None, server.now())
+            .await
+            .unwrap()
+            .unwrap();
     let edit = countersign_server::store::clients::update(&stale).unwrap();
-    assert!(app.store.commit(vec![edit]).await.unwrap().is_done());
+    assert!(!app.store.commit(vec![edit]).await.unwrap().is_done());
     basic(&server, "api", &old, &[]).await.refused(401, "invalid_client");
     basic(&server, "api", new.reveal(), &[]).await.ok();
 }
@@ -115,7 +134,7 @@ async fn the_command_lines_client_exists_from_the_start_until_it_is_removed() {
     let server = server().await;
     server.post(ASK, &[("client_id", "countersign-cli"), ("scope", "openid")]).await.ok();
     let id = "countersign-cli".parse().unwrap();
-    clients::remove(&server.running.app, &id, server.now()).await.unwrap().unwrap();
+    clients::remove(&server.running.app, &By::COMMAND_LINE, &id, server.now()).await.unwrap().unwrap();
     let server = server.restart().await;
     server.post(ASK, &[("client_id", "countersign-cli")]).await.refused(400, "invalid_client");
 }

@@ -1,5 +1,6 @@
 //! Second factors: what counts, what does not, and who may change them.
 
+use countersign_core::audit::By;
 use countersign_core::secret::Plain;
 use reqwest::Method;
 use serde_json::json;
@@ -255,7 +256,9 @@ async fn an_administrator_resets_what_was_lost() {
     let mut browser = server.signed_in("alice").await;
     enrolled(&mut browser).await;
     let (app, name) = (&server.running.app, "alice".parse().unwrap());
-    assert!(countersign_server::flow::factors::reset(app, &name, server.now()).await.unwrap());
+    assert!(
+        countersign_server::flow::factors::reset(app, &By::COMMAND_LINE, &name, server.now()).await.unwrap()
+    );
     browser.get("/account").await;
     browser.expect(200, "Sign in");
     server.signed_in("alice").await;
@@ -263,7 +266,7 @@ async fn an_administrator_resets_what_was_lost() {
     enrolled(&mut server.signed_in("alice").await).await;
     let mut browser = half(&server, "alice").await;
     let password = Plain::new("another password".to_owned());
-    countersign_server::flow::accounts::set_password(app, &name, &password, server.now())
+    countersign_server::flow::accounts::set_password(app, &By::COMMAND_LINE, &name, &password, server.now())
         .await
         .unwrap()
         .unwrap();

@@ -1,5 +1,6 @@
 //! Guessing and flooding, and what stops them.
 
+use countersign_core::audit::By;
 use countersign_core::grant::Origin;
 use countersign_core::secret::{Digest, Plain};
 use countersign_server::flow::accounts;
@@ -131,7 +132,10 @@ async fn a_new_password_ends_the_wait_of_its_owner() {
     browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
     browser.expect(429, "Too many attempts");
     let password = Plain::new(PASSWORD.to_owned());
-    accounts::set_password(app, &"alice".parse().unwrap(), &password, server.now()).await.unwrap().unwrap();
+    accounts::set_password(app, &By::COMMAND_LINE, &"alice".parse().unwrap(), &password, server.now())
+        .await
+        .unwrap()
+        .unwrap();
     server.signed_in("alice").await;
 }
 
@@ -218,7 +222,7 @@ async fn whoever_signed_in_before_is_not_kept_out_by_others() {
     // Another password makes it a stranger as well.
     let (app, name) = (&server.running.app, "alice".parse().unwrap());
     let password = Plain::new("another password".to_owned());
-    accounts::set_password(app, &name, &password, server.now()).await.unwrap().unwrap();
+    accounts::set_password(app, &By::COMMAND_LINE, &name, &password, server.now()).await.unwrap().unwrap();
     for _ in 0..11 {
         stranger.get("/login").await;
         stranger.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;

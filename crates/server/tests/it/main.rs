@@ -9,11 +9,13 @@
 )]
 
 mod api_keys;
+mod authorization_code;
 mod bounds;
 mod cli_door;
 mod client_authentication;
-
+mod client_credentials;
 mod documents;
+mod dpop;
 mod factors;
 mod limits;
 mod nodes;
@@ -26,6 +28,7 @@ mod policy;
 mod polling;
 mod redemption;
 mod refresh;
+mod registration;
 mod retention;
 mod socket;
 mod socket_attacks;

@@ -1,5 +1,6 @@
 //! Step 5: collected exactly once, or not at all.
 
+use countersign_core::audit::By;
 use std::sync::Arc;
 
 use countersign_server::flow::{accounts, clients};
@@ -64,9 +65,9 @@ async fn a_user_who_is_disabled_after_approving_gives_nothing_for_good() {
     let server = server().await;
     let device = approved(&server).await;
     let name = "alice".parse().unwrap();
-    accounts::disable(&server.running.app, &name, server.now()).await.unwrap().unwrap();
+    accounts::disable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "access_denied");
-    accounts::enable(&server.running.app, &name, server.now()).await.unwrap().unwrap();
+    accounts::enable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "access_denied");
 }
 
@@ -74,7 +75,10 @@ async fn a_user_who_is_disabled_after_approving_gives_nothing_for_good() {
 async fn a_user_who_is_removed_after_approving_gives_nothing() {
     let server = server().await;
     let device = approved(&server).await;
-    accounts::remove(&server.running.app, &"alice".parse().unwrap(), server.now()).await.unwrap().unwrap();
+    accounts::remove(&server.running.app, &By::COMMAND_LINE, &"alice".parse().unwrap(), server.now())
+        .await
+        .unwrap()
+        .unwrap();
     server.poll(&device).await.refused(400, "access_denied");
 }
 
@@ -93,7 +97,10 @@ async fn the_guard_in_the_database_stands_by_itself() {
 async fn a_client_that_is_removed_after_the_approval_gets_nothing() {
     let server = server().await;
     let device = approved(&server).await;
-    clients::remove(&server.running.app, &"tv".parse().unwrap(), server.now()).await.unwrap().unwrap();
+    clients::remove(&server.running.app, &By::COMMAND_LINE, &"tv".parse().unwrap(), server.now())
+        .await
+        .unwrap()
+        .unwrap();
     server.poll(&device).await.refused(400, "invalid_client");
     server.add_client("tv", None, clients::ClientSettings::default()).await;
     server.poll(&device).await.refused(400, "access_denied");

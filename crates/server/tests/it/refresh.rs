@@ -1,5 +1,6 @@
 //! Step 6: refresh tokens rotate, and a stolen one gives itself away.
 
+use countersign_core::audit::By;
 use std::sync::Arc;
 
 use countersign_server::flow::{accounts, clients::ClientSettings};
@@ -138,12 +139,12 @@ async fn a_disabled_users_tokens_end_and_stay_ended() {
     let secret = server.api().await;
     let tokens = server.login("tv", "openid").await;
     let name = "alice".parse().unwrap();
-    accounts::disable(&server.running.app, &name, server.now()).await.unwrap().unwrap();
+    accounts::disable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
     let inactive =
         async || server.introspect(&secret, text(&tokens, "access_token")).await["active"] == false;
     assert!(inactive().await);
     server.refresh("tv", refresh_token(&tokens)).await.refused(400, "invalid_grant");
-    accounts::enable(&server.running.app, &name, server.now()).await.unwrap().unwrap();
+    accounts::enable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
     assert!(inactive().await);
     server.refresh("tv", refresh_token(&tokens)).await.refused(400, "invalid_grant");
 }

@@ -1,5 +1,6 @@
 //! A server, a device, a browser: what the tests speak through.
 
+use countersign_core::audit::By;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 use countersign_server::config::{Config, Sources, Value as Setting};
 use countersign_server::flow::accounts::{self, NewAccount};
-use countersign_server::flow::clients::{self, ClientSettings};
+use countersign_server::flow::clients::{self, ClientSettings, Proving};
 use countersign_server::serve::{Running, start};
 use countersign_server::world::{Clock, Entropy};
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -185,15 +186,22 @@ impl Server {
             admin: false,
             password: Plain::new(PASSWORD.to_owned()),
         };
-        accounts::add(&self.running.app, account, self.now()).await.unwrap().unwrap();
+        accounts::add(&self.running.app, &By::COMMAND_LINE, account, self.now()).await.unwrap().unwrap();
     }
 
     /// Adds a client; `secret` makes it confidential. Returns the secret.
     pub async fn add_client(&self, id: &str, secret: Option<()>, settings: ClientSettings) -> String {
         let settings =
             ClientSettings { name: settings.name.or_else(|| Some(format!("The {id}"))), ..settings };
-        let added =
-            clients::add(&self.running.app, id.parse().unwrap(), secret.map(|()| None), settings, self.now());
+        let proving = secret.map_or(Proving::Nothing, |()| Proving::Secret(None));
+        let added = clients::add(
+            &self.running.app,
+            &By::COMMAND_LINE,
+            id.parse().unwrap(),
+            proving,
+            settings,
+            self.now(),
+        );
         let (_, secret) = added.await.unwrap().unwrap();
         secret.map_or_else(String::new, |secret| secret.reveal().to_owned())
     }
@@ -388,6 +396,17 @@ impl Browser<'_> {
     /// Where a link leads that is not to one of our pages.
     pub async fn leads_to(&mut self, path: &str) -> String {
         let response = self.send(self.server.http.get(self.server.url(path))).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{}", response.text().await.unwrap());
+        response.headers()[LOCATION].to_str().unwrap().to_owned()
+    }
+
+    /// Sends the form that holds `field`, which leads to somebody else's page.
+    pub async fn leave_by(&mut self, field: &str, filled: &[(&str, &str)]) -> String {
+        let mut fields = self.form(field);
+        fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let action = fields.remove("action of the form").unwrap();
+        let request = self.server.http.post(self.server.url(&action)).form(&fields);
+        let response = self.send(request.header(ORIGIN, self.server.url(""))).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER, "{}", response.text().await.unwrap());
         response.headers()[LOCATION].to_str().unwrap().to_owned()
     }

@@ -1,5 +1,6 @@
 //! JWTs of issuers that the configuration names, from a real issuer on this machine.
 
+use countersign_core::audit::By;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -289,7 +290,10 @@ async fn what_is_said_later_counts() {
     // Whoever is disabled here is nobody here, whatever is said elsewhere.
     let name = text(&taken["user"], "username").parse().unwrap();
     let app = &server.running.app;
-    countersign_server::flow::accounts::disable(app, &name, server.now()).await.unwrap().unwrap();
+    countersign_server::flow::accounts::disable(app, &By::COMMAND_LINE, &name, server.now())
+        .await
+        .unwrap()
+        .unwrap();
     server.pass(1);
     assert_eq!(me(&server, &kim(json!({}))).await.status, 401);
     assert_eq!(server.count("identity").await, 1);

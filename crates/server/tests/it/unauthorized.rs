@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_server::router::{Access, table};
 
-use crate::support::server;
+use crate::support::{Server, server};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -18,12 +18,15 @@ fn case(method: &str, path: &str) -> Option<(&'static str, u16, &'static str)> {
         ("POST", "/oauth2/v1/introspect") => ("token=x&client_id=no", 400, "invalid_client"),
         ("POST", "/oauth2/v1/revoke") => ("token=x&client_id=no", 400, "invalid_client"),
         ("GET" | "POST", "/oauth2/v1/userinfo") => ("", 401, "access token is needed"),
+        ("POST", "/oauth2/v1/par") => ("response_type=code&client_id=no", 400, "invalid_client"),
+        ("POST", "/oauth2/v1/register") | ("GET" | "PUT" | "DELETE", "/oauth2/v1/register/{id}") => {
+            ("{}", 401, "access token is needed")
+        }
         ("POST", "/login") => ("username=alice&password=x", 403, "Please try again"),
         ("POST", "/login/second") => ("totp=000000", 403, "Please try again"),
         ("POST", "/login/passkey") => ("credential={}", 403, "Please try again"),
         ("POST", "/revoke/{token}") => ("action=revoke", 403, "Please try again"),
         ("POST", "/language") => ("lang=de", 403, "Please try again"),
-        ("GET", "/logout") => ("", 303, ""),
         ("POST", "/logout") => ("", 403, "Please try again"),
         ("GET", "/device") => ("", 303, ""),
         ("POST", "/device") => {
@@ -49,7 +52,8 @@ fn case(method: &str, path: &str) -> Option<(&'static str, u16, &'static str)> {
 
 #[tokio::test]
 async fn nobody_gets_in_without_what_a_route_needs() {
-    let server = server().await;
+    let token = ("registration.initial_access_token", "a token that nobody here has");
+    let server = Server::with(&[token]).await;
     let mut guarded = 0;
     for endpoint in table("/device") {
         let (method, path) = (endpoint.method.as_str(), endpoint.path.as_str());
@@ -58,7 +62,8 @@ async fn nobody_gets_in_without_what_a_route_needs() {
             continue;
         };
         assert_ne!(endpoint.access, Access::Public, "{method} {path} is public");
-        let kind = if path.starts_with("/v1/") { "application/json" } else { FORM };
+        let json = path.starts_with("/v1/") || path.starts_with("/oauth2/v1/register");
+        let kind = if json { "application/json" } else { FORM };
         let request =
             server.http.request(endpoint.method.clone(), server.url(path)).header("content-type", kind);
         let response = request.body(body).send().await.unwrap();
@@ -72,7 +77,7 @@ async fn nobody_gets_in_without_what_a_route_needs() {
         }
         guarded += 1;
     }
-    assert_eq!(guarded, 33);
+    assert_eq!(guarded, 37);
 }
 
 /// The token is right, the session is not: a form of ours in a browser that nobody signed in to.

@@ -1,0 +1,150 @@
+//! Clients that register themselves (RFC 7591) and change themselves (RFC 7592).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Server, server, text};
+
+const TOKEN: &str = "initial-token-of-this-test-0123456789";
+
+async fn open() -> Server {
+    Server::with(&[("registration.initial_access_token", TOKEN)]).await
+}
+
+async fn call(server: &Server, method: Method, path: &str, token: Option<&str>, body: &Value) -> Reply {
+    let request = server.http.request(method, server.url(path)).json(body);
+    let request = token.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+    Reply::of(request.send().await.unwrap()).await
+}
+
+async fn register(server: &Server, body: &Value) -> Reply {
+    call(server, Method::POST, "/oauth2/v1/register", Some(TOKEN), body).await
+}
+
+fn metadata() -> Value {
+    json!({
+        "client_name": "Blinds",
+        "redirect_uris": ["http://127.0.0.1/cb"],
+        "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+        "token_endpoint_auth_method": "none",
+        "scope": "openid",
+        "logo_uri": "https://ignored.example/x.png",
+    })
+}
+
+#[tokio::test]
+async fn it_is_off_unless_the_operator_says_otherwise() {
+    let server = server().await;
+    register(&server, &metadata()).await.refused(404, "not_found");
+    let discovery = server.get("/.well-known/openid-configuration").await.ok();
+    assert!(discovery.get("registration_endpoint").is_none());
+    let discovery = open().await.get("/.well-known/openid-configuration").await.ok();
+    assert!(text(&discovery, "registration_endpoint").ends_with("/oauth2/v1/register"));
+}
+
+#[tokio::test]
+async fn a_client_registers_itself_and_logs_in() {
+    let server = open().await;
+    let reply = register(&server, &metadata()).await;
+    assert_eq!(reply.status, 201, "{}", reply.json);
+    let id = text(&reply.json, "client_id");
+    assert!(reply.json.get("client_secret").is_none());
+    let tokens = server.login(id, "openid").await;
+    server.refresh(id, text(&tokens, "refresh_token")).await.ok();
+    assert_eq!(server.count("audit WHERE action = 'client.registered'").await, 1);
+    // One with a secret proves who it is with it.
+    let reply = register(&server, &json!({ "redirect_uris": ["https://app.example/cb"] })).await;
+    let (id, secret) = (text(&reply.json, "client_id"), text(&reply.json, "client_secret"));
+    assert_eq!(reply.json["client_secret_expires_at"], 0);
+    assert_eq!(reply.json["grant_types"], json!(["authorization_code"]));
+    let revoke = server.http.post(server.url("/oauth2/v1/revoke")).form(&[("token", "x")]);
+    Reply::of(revoke.basic_auth(id, Some(secret)).send().await.unwrap()).await.ok();
+}
+
+#[tokio::test]
+async fn what_does_not_do_is_named() {
+    let server = open().await;
+    call(&server, Method::POST, "/oauth2/v1/register", None, &metadata())
+        .await
+        .refused(401, "invalid_request");
+    call(&server, Method::POST, "/oauth2/v1/register", Some("wrong"), &metadata())
+        .await
+        .refused(401, "invalid_token");
+    for (change, error) in [
+        (json!({ "redirect_uris": ["javascript:alert(1)"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": [], "grant_types": ["authorization_code"] }), "invalid_redirect_uri"),
+        (json!({ "scope": "openid admin" }), "invalid_client_metadata"),
+        (json!({ "scope": "devices" }), "invalid_client_metadata"),
+        (json!({ "grant_types": ["password"] }), "invalid_client_metadata"),
+        (json!({ "grant_types": ["client_credentials"] }), "invalid_client_metadata"),
+        (json!({ "response_types": ["token"] }), "invalid_client_metadata"),
+        (json!({ "token_endpoint_auth_method": "tls_client_auth" }), "invalid_client_metadata"),
+        (json!({ "token_endpoint_auth_method": "private_key_jwt" }), "invalid_client_metadata"),
+        (json!({ "jwks_uri": "https://app.example/jwks" }), "invalid_client_metadata"),
+        (json!({ "client_name": "\u{202e}evil" }), "invalid_client_metadata"),
+        (json!({ "redirect_uris": "x" }), "invalid_client_metadata"),
+        (json!({ "redirect_uris": vec!["https://app.example/cb"; 60] }), "invalid_redirect_uri"),
+    ] {
+        let mut body = metadata();
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        register(&server, &body).await.refused(400, error);
+    }
+    assert_eq!(server.count("client WHERE id LIKE 'dcr-%'").await, 0);
+}
+
+#[tokio::test]
+async fn a_client_changes_itself_and_nobody_else() {
+    let server = open().await;
+    let mine = register(&server, &metadata()).await.json;
+    let other = register(&server, &metadata()).await.json;
+    let token = text(&mine, "registration_access_token");
+    let path = format!("/oauth2/v1/register/{}", text(&mine, "client_id"));
+    assert!(text(&mine, "registration_client_uri").ends_with(&path));
+    let seen = call(&server, Method::GET, &path, Some(token), &json!({})).await.ok();
+    assert_eq!((text(&seen, "client_name"), seen.get("registration_access_token")), ("Blinds", None));
+    let theirs = format!("/oauth2/v1/register/{}", text(&other, "client_id"));
+    for (path, token) in [
+        (theirs.as_str(), token),
+        (&path, TOKEN),
+        (&path, "x"),
+        ("/oauth2/v1/register/tv", token),
+        ("/oauth2/v1/register/none", token),
+    ] {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            call(&server, method, path, Some(token), &metadata()).await.refused(401, "invalid_token");
+        }
+    }
+    let mut changed = metadata();
+    changed["client_name"] = json!("Better blinds");
+    call(&server, Method::PUT, &path, Some(token), &changed).await.refused(400, "invalid_client_metadata");
+    changed["client_id"] = mine["client_id"].clone();
+    changed["token_endpoint_auth_method"] = json!("client_secret_post");
+    call(&server, Method::PUT, &path, Some(token), &changed).await.refused(400, "invalid_client_metadata");
+    changed["token_endpoint_auth_method"] = json!("none");
+    let seen = call(&server, Method::PUT, &path, Some(token), &changed).await.ok();
+    assert_eq!(text(&seen, "client_name"), "Better blinds");
+    let tokens = server.login(text(&mine, "client_id"), "openid").await;
+    let gone = call(&server, Method::DELETE, &path, Some(token), &json!({})).await;
+    assert_eq!(gone.status, 204);
+    server
+        .refresh(text(&mine, "client_id"), text(&tokens, "refresh_token"))
+        .await
+        .refused(400, "invalid_client");
+    call(&server, Method::GET, &path, Some(token), &json!({})).await.refused(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn guesses_at_the_token_are_limited() {
+    let server = Server::with(&[
+        ("registration.initial_access_token", TOKEN),
+        ("rate_limit.device_codes_per_address", "3"),
+    ])
+    .await;
+    for _ in 0..3 {
+        let guess = call(&server, Method::POST, "/oauth2/v1/register", Some("guess"), &metadata()).await;
+        guess.refused(401, "invalid_token");
+    }
+    let limited = register(&server, &metadata()).await;
+    limited.refused(429, "slow_down");
+    assert!(limited.headers.contains_key("retry-after"));
+}
