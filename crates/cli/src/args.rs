@@ -61,6 +61,9 @@ pub enum Command {
     /// Lists and revokes connected devices
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Reads the audit trail and holds it against its seals
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Lists and rotates signing keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -502,6 +505,59 @@ pub enum ExportCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Shows what happened, the newest first
+    List {
+        #[command(flatten)]
+        filter: AuditFilter,
+        /// So many rows at most
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes everything that fits as lines of JSON, the newest first
+    Export {
+        #[command(flatten)]
+        filter: AuditFilter,
+        /// Write to this new file (0600) and not to standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Says whether a row was removed or changed since it was sealed
+    Verify {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What fits all of these.
+#[derive(Debug, Args)]
+pub struct AuditFilter {
+    /// An action such as `grant.approved`, or what stands before the dot
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// About this user
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// About this client
+    #[arg(long, value_name = "ID")]
+    pub client: Option<ClientId>,
+    /// About this device
+    #[arg(long, value_name = "ID")]
+    pub device: Option<DeviceId>,
+    /// From this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// At this time or later, such as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Debug, Subcommand)]

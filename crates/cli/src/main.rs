@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod audit;
 mod config;
 mod demo;
 mod device;
@@ -46,6 +47,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::User(command) => admin::user(&global, command).await,
         Command::Client(command) => admin::client(&global, command).await,
         Command::Device(command) => admin::device(&global, command).await,
+        Command::Audit(command) => audit::run(&global, command).await,
         Command::Key(command) => admin::key(&global, command).await,
         Command::Import(command) => maintenance::import(&global, command).await,
         Command::Export(command) => maintenance::export(&global, command).await,

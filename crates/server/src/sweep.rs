@@ -9,10 +9,10 @@ use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App};
+use crate::flow::audit;
 use crate::store::feed::Event;
 use crate::store::{
-    Committed, Stmt, accounts, api_keys, attempts, audit, challenges, families, grants, keys, nodes, notices,
-    once,
+    Committed, Stmt, accounts, api_keys, attempts, challenges, families, grants, keys, nodes, notices, once,
 };
 use crate::telemetry::GrantEvent;
 
@@ -89,7 +89,6 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         once::sweep(now, batch),
         notices::sweep(now - retention.audit, batch),
         notices::sweep_links(now, batch),
-        audit::sweep(now - retention.audit, batch),
         refresh,
         access,
         revoked,
@@ -98,6 +97,9 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         revoked_keys,
     ];
     let mut rows = commit(app, keys::sweep(now - app.signer.overlap())).await?;
+    // What is not sealed is not forgotten.
+    let _sealed: u64 = audit::seal(app).await?;
+    rows += audit::sweep(app, now - retention.audit, batch).await?;
     for deletion in due {
         rows += drain(app, deletion, batch).await?;
     }

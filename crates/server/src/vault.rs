@@ -27,6 +27,7 @@ pub struct Vault {
     reverse: MacKey,
     forms: MacKey,
     buckets: MacKey,
+    trail: MacKey,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,7 @@ impl Vault {
             reverse: root.derive("reverse codes"),
             forms: root.derive("forms"),
             buckets: root.derive("limits"),
+            trail: root.derive("audit trail"),
         })
     }
 
@@ -229,6 +231,11 @@ impl Vault {
         let (link, _) = token.split_once('.')?;
         let link: NoticeId = link.parse().ok()?;
         Digest::of(&self.revoke_token(link)).matches(&Digest::of(token)).then_some(link)
+    }
+
+    /// A link of the audit trail.
+    pub fn trail(&self, parts: &[&[u8]]) -> Digest {
+        self.trail.mac(parts)
     }
 
     /// The name of a tally, which must not tell whose it is.

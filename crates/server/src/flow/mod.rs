@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod aisopod;
 pub mod api_keys;
 pub mod ask;
+pub mod audit;
 pub mod authorize;
 pub mod caller;
 pub mod clients;

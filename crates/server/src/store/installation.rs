@@ -5,6 +5,7 @@ use super::{Result, Stmt, Store, statements};
 statements! {
     READ = "SELECT value FROM installation WHERE key = ?1";
     TOUCH = "UPDATE installation SET value = value WHERE key = ?1";
+    REPLACE = "UPDATE installation SET value = ?3 WHERE key = ?1 AND value = ?2";
     INSERT = "INSERT INTO installation (key, value) VALUES (?1, ?2)";
 }
 
@@ -20,6 +21,11 @@ pub async fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>> {
 /// A write that changes nothing; a conflict where there is nothing to change.
 pub fn touch() -> Stmt {
     Stmt::one(TOUCH, vec![KEY_FINGERPRINT.into()])
+}
+
+/// Conflicts unless it is what it was.
+pub fn replace(key: &str, from: &[u8], to: &[u8]) -> Stmt {
+    Stmt::one(REPLACE, vec![key.into(), from.into(), to.into()])
 }
 
 /// Conflicts if it is set.

@@ -9,6 +9,7 @@
 )]
 
 mod api_keys;
+mod audit;
 mod authorization_code;
 mod bounds;
 mod cli_door;

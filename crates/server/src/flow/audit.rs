@@ -1,0 +1,268 @@
+//! The audit trail: sealed, held against its seals, read, and forgotten from its beginning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_core::audit::{Action, By, Outcome};
+use countersign_core::id::AuditId;
+use countersign_core::secret::Digest;
+use countersign_core::time::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Answer, App, rfc3339};
+use crate::store::Committed;
+pub use crate::store::audit::Filter;
+use crate::store::audit::{self, End, Link, Mark, Stored};
+
+/// Time between two looks for rows that are not sealed.
+const LOOK: Duration = Duration::from_secs(1);
+/// Rows of one commit.
+const BATCH: u32 = 200;
+/// How often the end of the chain is written to the log, which whoever changes the database does not have.
+const TELL: Duration = Duration::from_hours(1);
+
+/// Seals until it is told to stop.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut told = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Err(error) = seal(&app).await {
+            tracing::error!(%error, "the audit trail was not sealed; the next look tries again");
+        }
+        let now = app.clock.now();
+        if told.is_none_or(|told| now.since(told) >= TELL) {
+            match audit::mark(&app.store, End::Last).await {
+                Ok(Some(last)) => {
+                    tracing::info!(
+                        seq = last.link.seq,
+                        hash = hex(&last.link.hash),
+                        "the audit trail ends here"
+                    );
+                    told = Some(now);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the end of the audit trail cannot be read"),
+            }
+        }
+    }
+}
+
+/// Seals every row that is not sealed. Of several servers at once one gets it done.
+pub async fn seal(app: &App) -> Answer<u64> {
+    let mut sealed = 0;
+    loop {
+        let rows = audit::unsealed(&app.store, BATCH).await?;
+        let Some(count) = u64::try_from(rows.len()).ok().filter(|count| *count > 0) else {
+            return Ok(sealed);
+        };
+        let last = audit::mark(&app.store, End::Last).await?;
+        let mut link = last.map_or(BEGINNING, |last| last.link);
+        let mut batch = Vec::new();
+        for row in &rows {
+            link = next(app, &link, row);
+            batch.push(audit::seal(row.id, &link));
+        }
+        batch.push(audit::move_mark(End::Last, last.as_ref(), &marked(app, End::Last, link)));
+        if !app.store.commit(batch).await?.is_done() {
+            return Ok(sealed);
+        }
+        sealed += count;
+    }
+}
+
+/// What stands before the first row.
+const BEGINNING: Link = Link { seq: 0, hash: Digest::from_bytes([0; 32]) };
+
+fn marked(app: &App, end: End, link: Link) -> Mark {
+    let mac = app.vault.trail(&[end.name().as_bytes(), &link.seq.to_be_bytes(), link.hash.as_bytes()]);
+    Mark { link, mac }
+}
+
+fn is_ours(app: &App, end: End, mark: &Mark) -> bool {
+    marked(app, end, mark.link).mac.matches(&mark.mac)
+}
+
+/// The link of the row that follows: nobody can make it without the server's key.
+fn next(app: &App, before: &Link, row: &Stored) -> Link {
+    let seq = before.seq + 1;
+    let numbers = [seq.to_be_bytes(), row.at.micros().to_be_bytes()];
+    let mut parts: Vec<&[u8]> =
+        vec![b"row", before.hash.as_bytes(), &numbers[0], &numbers[1], row.id.as_bytes()];
+    parts.push(row.action.as_bytes());
+    let ids: [Option<&[u8]>; 3] = [
+        row.account.as_ref().map(|id| id.as_bytes().as_slice()),
+        row.grant.as_ref().map(|id| id.as_bytes().as_slice()),
+        row.device.as_ref().map(|id| id.as_bytes().as_slice()),
+    ];
+    let texts =
+        [&row.client, &row.address, &row.detail, &row.actor].map(|text| text.as_ref().map(String::as_bytes));
+    for part in ids.into_iter().chain(texts) {
+        // Something that is not there is not the same as something empty.
+        parts.push(if part.is_some() { b"+" } else { b"-" });
+        parts.push(part.unwrap_or_default());
+    }
+    Link { seq, hash: app.vault.trail(&parts) }
+}
+
+/// What the trail came to when it was held against its seals.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Written and not sealed yet.
+    pub unsealed: u64,
+    pub last: Option<(i64, String)>,
+    /// What is wrong, first of all.
+    pub broken: Option<String>,
+}
+
+/// Holds every row against its seal; or only the last `newest`.
+pub async fn verify(app: &App, newest: Option<i64>) -> Answer<Verdict> {
+    let unsealed = u64::try_from(audit::count_unsealed(&app.store).await?).unwrap_or(0);
+    let (first, last) =
+        (audit::mark(&app.store, End::First).await?, audit::mark(&app.store, End::Last).await?);
+    let mut verdict = Verdict { rows: 0, unsealed, last: None, broken: None };
+    let Some(last) = last else {
+        let any = !audit::chain(&app.store, 0, 1).await?.is_empty();
+        verdict.broken = any.then(|| "there are sealed rows, and nothing says where they end".to_owned());
+        return Ok(verdict);
+    };
+    verdict.last = Some((last.link.seq, hex(&last.link.hash)));
+    for (end, mark) in [(End::First, first.as_ref()), (End::Last, Some(&last))] {
+        if mark.is_some_and(|mark| !is_ours(app, end, mark)) {
+            verdict.broken = Some(format!("{} was not written with this server's key", end.name()));
+            return Ok(verdict);
+        }
+    }
+    let mut link = first.map_or(BEGINNING, |first| first.link);
+    let skip = newest.map_or(0, |newest| last.link.seq - newest);
+    if skip > link.seq {
+        // The row before is taken as it is: what is older is not looked at.
+        match audit::chain(&app.store, skip - 1, 1).await?.first().and_then(|row| row.seal) {
+            Some(seal) if seal.seq == skip => link = seal,
+            _ => {
+                verdict.broken = Some(format!("row {skip} is missing"));
+                return Ok(verdict);
+            }
+        }
+    }
+    while link.seq < last.link.seq {
+        let rows = audit::chain(&app.store, link.seq, BATCH).await?;
+        if rows.is_empty() {
+            verdict.broken = Some(format!("rows {} to {} are missing", link.seq + 1, last.link.seq));
+            return Ok(verdict);
+        }
+        for row in rows {
+            let wanted = next(app, &link, &row);
+            let found = row.seal.unwrap_or(BEGINNING);
+            if found.seq != wanted.seq {
+                verdict.broken = Some(format!("row {} is missing", wanted.seq));
+                return Ok(verdict);
+            }
+            if !found.hash.matches(&wanted.hash) {
+                verdict.broken = Some(format!("row {} ({}) was changed", wanted.seq, row.id));
+                return Ok(verdict);
+            }
+            link = wanted;
+            verdict.rows += 1;
+        }
+    }
+    if !link.hash.matches(&last.link.hash) || link.seq != last.link.seq {
+        verdict.broken = Some(format!("the trail goes on after row {}, where it should end", last.link.seq));
+    }
+    Ok(verdict)
+}
+
+/// Forgets the beginning of the trail, as far as all of it is older: never a row in the middle.
+pub async fn sweep(app: &App, before: Timestamp, limit: u32) -> Answer<u64> {
+    let mut swept = 0;
+    loop {
+        let first = audit::mark(&app.store, End::First).await?;
+        let start = first.map_or(BEGINNING, |first| first.link);
+        let rows = audit::chain(&app.store, start.seq, limit).await?;
+        let old = rows.iter().take_while(|row| row.at <= before).filter_map(|row| row.seal);
+        let Some(end) = old.last() else { return Ok(swept) };
+        let batch = vec![
+            audit::move_mark(End::First, first.as_ref(), &marked(app, End::First, end)),
+            audit::cut(end.seq),
+        ];
+        match app.store.commit(batch).await? {
+            Committed::Done { .. } => swept += u64::try_from(end.seq - start.seq).unwrap_or(0),
+            Committed::Conflict => return Ok(swept),
+        }
+        if rows.len() < limit as usize {
+            return Ok(swept);
+        }
+    }
+}
+
+/// One row, as people and programs read it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub stored: Stored,
+    /// What whom it is about is called now.
+    pub user: Option<String>,
+}
+
+impl Entry {
+    /// Success, unless the action is one of those that say otherwise.
+    pub fn outcome(&self) -> Outcome {
+        Action::from_name(&self.stored.action).map_or(Outcome::Success, Action::outcome)
+    }
+
+    /// Who did it: an administrator, else the person or the client that it is about.
+    pub fn actor(&self) -> String {
+        let stored = &self.stored;
+        stored.actor.clone().unwrap_or_else(|| match (stored.account, &stored.client) {
+            (Some(account), _) => format!("user {account}"),
+            (None, Some(client)) => format!("client {client}"),
+            (None, None) => "somebody".to_owned(),
+        })
+    }
+
+    pub fn json(&self) -> Value {
+        let stored = &self.stored;
+        json!({
+            "id": stored.id.to_string(),
+            "at": exact(stored.at),
+            "action": stored.action,
+            "outcome": self.outcome().name(),
+            "actor": self.actor(),
+            "user_id": stored.account.map(|id| id.to_string()),
+            "username": self.user,
+            "client_id": stored.client,
+            "grant_id": stored.grant.map(|id| id.to_string()),
+            "device_id": stored.device.map(|id| id.to_string()),
+            "address": stored.address,
+            "reason": stored.detail,
+            "seq": stored.seal.map(|seal| seal.seq),
+            "hash": stored.seal.map(|seal| hex(&seal.hash)),
+        })
+    }
+}
+
+/// RFC 3339 in UTC, to the microsecond.
+fn exact(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| rfc3339(at), |at| at.to_string())
+}
+
+pub fn hex(digest: &Digest) -> String {
+    digest.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// The newest first; `before` is the last one that was seen.
+pub async fn list(app: &App, filter: &Filter, before: Option<AuditId>, limit: u32) -> Answer<Vec<Entry>> {
+    let rows = audit::list(&app.store, filter, before, limit).await?;
+    Ok(rows.into_iter().map(|(stored, user)| Entry { stored, user }).collect())
+}
+
+/// Notes that somebody took the trail away to read it.
+pub async fn exported(app: &App, by: &By, now: Timestamp) -> Answer<()> {
+    let event = app.event(now, Action::AuditExported)?.by(by);
+    let _appended: Committed = app.store.commit(vec![audit::insert(event)]).await?;
+    Ok(())
+}
