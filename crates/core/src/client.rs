@@ -151,6 +151,25 @@ pub enum Authentication {
     Keys { jwks: String },
 }
 
+names! {
+    /// What of a client has a default.
+    Field {
+        Scopes = "scopes",
+        Grants = "grants",
+        Resources = "resources",
+        TokenFormat = "token_format",
+        IdTokenAlg = "id_token_alg",
+        CodeTtl = "code_ttl",
+        Interval = "interval",
+        Policy = "policy",
+        RedirectUris = "redirect_uris",
+        PostLogoutRedirectUris = "post_logout_redirect_uris",
+        AccessTtl = "access_ttl",
+        RefreshTtl = "refresh_ttl",
+        RefreshIdleTtl = "refresh_idle_ttl",
+    }
+}
+
 /// The secret before this one, for as long as both will do.
 #[derive(Clone, Copy, Debug)]
 pub struct OldSecret {

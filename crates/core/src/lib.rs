@@ -12,6 +12,7 @@
 //! 6. what it got is used, refreshed, listed and revoked ([`family::judge_refresh`], [`audit`]).
 
 pub mod account;
+pub mod admin;
 pub mod audit;
 pub mod client;
 pub mod code;

@@ -4,6 +4,7 @@
 //! prints the outcome; a flow is the use case; `core` decides; `store` remembers. Doors import
 //! neither each other nor the store. `docs/architecture.md` has the drawing.
 
+mod admin;
 mod api;
 pub mod app;
 mod assertion;

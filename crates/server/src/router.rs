@@ -9,14 +9,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use countersign_core::id::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::http::{ClientAddress, RequestIdOf};
-use crate::{api, oauth, origin, pages, ws};
+use crate::{admin, api, oauth, origin, pages, ws};
 
 /// What a caller must bring. A test holds every route against an attempt without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Access {
     Caller,
     /// A credential of any door.
     Credential,
+    /// An administrator's credential, or a client's that may administer.
+    Administrator,
 }
 
 pub struct Endpoint {
@@ -61,11 +63,12 @@ fn endpoint(method: Method, path: &str, access: Access, handler: MethodRouter<Ar
 /// The routes of the public listener, below the public URL's path.
 #[rustfmt::skip]
 pub fn table(verification_path: &str) -> Vec<Endpoint> {
-    use Access::{Bearer, Caller, Client, ClientOrBearer, Credential, Form, Person, PersonsForm, Public};
+    use Access::{Administrator, Bearer, Caller, Client, ClientOrBearer, Credential, Form, Person, PersonsForm, Public};
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
     const PUT: Method = Method::PUT;
+    const PATCH: Method = Method::PATCH;
     vec![
         endpoint(GET,  "/.well-known/openid-configuration",       Public,         get(oauth::metadata::discovery)),
         endpoint(GET,  "/.well-known/oauth-authorization-server", Public,         get(oauth::metadata::discovery)),
@@ -103,6 +106,32 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/v1/devices",                             Caller,         get(api::list_devices)),
         endpoint(DELETE, "/v1/devices/{id}",                      Caller,         delete(api::revoke_device)),
         endpoint(GET,  "/ws",                                     Public,         get(ws::upgrade)),
+        endpoint(GET,  "/admin/api/v1/clients",                   Administrator,  get(admin::clients)),
+        endpoint(POST, "/admin/api/v1/clients",                   Administrator,  post(admin::add_client)),
+        endpoint(GET,  "/admin/api/v1/clients/{id}",              Administrator,  get(admin::client)),
+        endpoint(PATCH, "/admin/api/v1/clients/{id}",             Administrator,  patch(admin::edit_client)),
+        endpoint(DELETE, "/admin/api/v1/clients/{id}",            Administrator,  delete(admin::remove_client)),
+        endpoint(POST, "/admin/api/v1/clients/{id}/rotate-secret", Administrator, post(admin::rotate_secret)),
+        endpoint(GET,  "/admin/api/v1/users",                     Administrator,  get(admin::users)),
+        endpoint(POST, "/admin/api/v1/users",                     Administrator,  post(admin::add_user)),
+        endpoint(GET,  "/admin/api/v1/users/{id}",                Administrator,  get(admin::user)),
+        endpoint(PATCH, "/admin/api/v1/users/{id}",               Administrator,  patch(admin::edit_user)),
+        endpoint(DELETE, "/admin/api/v1/users/{id}",              Administrator,  delete(admin::remove_user)),
+        endpoint(POST, "/admin/api/v1/users/{id}/password",       Administrator,  post(admin::password)),
+        endpoint(POST, "/admin/api/v1/users/{id}/disable",        Administrator,  post(admin::disable)),
+        endpoint(POST, "/admin/api/v1/users/{id}/enable",         Administrator,  post(admin::enable)),
+        endpoint(POST, "/admin/api/v1/users/{id}/sign-out",       Administrator,  post(admin::sign_out)),
+        endpoint(POST, "/admin/api/v1/users/{id}/reset-factors",  Administrator,  post(admin::reset_factors)),
+        endpoint(GET,  "/admin/api/v1/devices",                   Administrator,  get(admin::devices)),
+        endpoint(POST, "/admin/api/v1/devices/revoke",            Administrator,  post(admin::sweep)),
+        endpoint(DELETE, "/admin/api/v1/devices/{id}",            Administrator,  delete(admin::revoke_device)),
+        endpoint(POST, "/admin/api/v1/devices/{id}/assign",       Administrator,  post(admin::assign)),
+        endpoint(GET,  "/admin/api/v1/keys",                      Administrator,  get(admin::keys)),
+        endpoint(POST, "/admin/api/v1/keys/rotate",               Administrator,  post(admin::rotate_keys)),
+        endpoint(GET,  "/admin/api/v1/audit",                     Administrator,  get(admin::audit)),
+        endpoint(GET,  "/admin/api/v1/audit/export",              Administrator,  get(admin::export_audit)),
+        endpoint(GET,  "/admin/api/v1/audit/verify",              Administrator,  get(admin::verify_audit)),
+        endpoint(GET,  "/admin/api/v1/figures",                   Administrator,  get(admin::figures)),
         endpoint(GET,  "/",                                       Public,         get(pages::home)),
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),
@@ -151,24 +180,46 @@ pub fn router(app: Arc<App>) -> Router {
         tracing::error!("a handler panicked");
         (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here.").into_response()
     });
-    let whole = format!("{base}/v1");
-    let is_api = move |path: &str| {
-        path.strip_prefix(&whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let is_api_too = is_api.clone();
-    all.fallback(async move |State(app): State<Arc<App>>, parts: Parts| {
-        if is_api(parts.uri.path()) { api::missing() } else { pages::missing(State(app), parts).await }
+    let area = Area::of(base);
+    let area_too = area.clone();
+    all.fallback(async move |State(app): State<Arc<App>>, parts: Parts| match area.find(parts.uri.path()) {
+        Some(Which::Api) => api::missing(),
+        Some(Which::Admin) => admin::missing(),
+        None => pages::missing(State(app), parts).await,
     })
-    .method_not_allowed_fallback(async move |parts: Parts| {
-        if is_api_too(parts.uri.path()) {
-            api::method_not_allowed()
-        } else {
-            StatusCode::METHOD_NOT_ALLOWED.into_response()
-        }
+    .method_not_allowed_fallback(async move |parts: Parts| match area_too.find(parts.uri.path()) {
+        Some(Which::Api) => api::method_not_allowed(),
+        Some(Which::Admin) => admin::method_not_allowed(),
+        None => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     })
     .layer(caught)
     .layer(from_fn_with_state(app.clone(), surround))
     .with_state(app)
+}
+
+/// Which door tells that there is nothing.
+#[derive(Clone, Debug)]
+struct Area {
+    api: String,
+    admin: String,
+}
+
+enum Which {
+    Api,
+    Admin,
+}
+
+impl Area {
+    fn of(base: &str) -> Self {
+        Self { api: format!("{base}/v1"), admin: format!("{base}/admin/api") }
+    }
+
+    fn find(&self, path: &str) -> Option<Which> {
+        let below = |whole: &str| {
+            path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if below(&self.api) { Some(Which::Api) } else { below(&self.admin).then_some(Which::Admin) }
+    }
 }
 
 /// The peer of the connection, put in by the listener.

@@ -22,7 +22,7 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Fault};
 use crate::config::{Config, Tls};
-use crate::flow::{audit, setup};
+use crate::flow::{audit, figures, setup};
 use crate::http::HEAD_BYTES;
 use crate::router::Peer;
 use crate::store::Opening;
@@ -77,6 +77,7 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     tasks.spawn(notices::run(app.clone(), stop.clone()));
     tasks.spawn(sweep::codes(app.clone(), stop.clone()));
     tasks.spawn(audit::run(app.clone(), stop.clone()));
+    tasks.spawn(figures::run(app.clone(), stop.clone()));
     if !ops_address.ip().is_loopback() {
         tracing::warn!(%ops_address, "whoever reaches the private listener can stop this server: keep it from the public");
     }

@@ -12,7 +12,8 @@ use crate::app::{Answer, App};
 use crate::flow::audit;
 use crate::store::feed::Event;
 use crate::store::{
-    Committed, Stmt, accounts, api_keys, attempts, challenges, families, grants, keys, nodes, notices, once,
+    Committed, Stmt, accounts, answered, api_keys, attempts, challenges, families, figures, grants, keys,
+    nodes, notices, once,
 };
 use crate::telemetry::GrantEvent;
 
@@ -87,6 +88,8 @@ pub async fn once(app: &App, now: Timestamp) -> Answer<u64> {
         attempts::sweep(now, batch),
         challenges::sweep(now, batch),
         once::sweep(now, batch),
+        answered::sweep(now, batch),
+        figures::sweep(now - retention.figures, batch),
         notices::sweep(now - retention.audit, batch),
         notices::sweep_links(now, batch),
         refresh,
@@ -134,7 +137,7 @@ async fn expire(app: &App, now: Timestamp) -> Answer<()> {
         let due = grants::to_expire(&app.store, now, since, app.config.retention.batch).await?;
         let last = due.len() < app.config.retention.batch as usize;
         for (_, door) in mark(app, due, now).await? {
-            app.metrics.grant(door, GrantEvent::Expired);
+            app.metrics.grant(door, GrantEvent::Expired, None);
         }
         if last {
             return Ok(());

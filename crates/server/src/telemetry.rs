@@ -1,8 +1,11 @@
 //! Metrics, as Prometheus scrapes them. The names are documented in `docs/operations.md`.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_core::client::ClientId;
 use countersign_core::grant::Door;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -27,19 +30,27 @@ impl GrantEvent {
         [Self::Asked, Self::Opened, Self::Approved, Self::Denied, Self::Expired, Self::Redeemed];
 }
 
-impl EncodeLabelValue for GrantEvent {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
+impl GrantEvent {
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Asked => "asked",
             Self::Opened => "opened",
             Self::Approved => "approved",
             Self::Denied => "denied",
             Self::Expired => "expired",
             Self::Redeemed => "redeemed",
-        };
-        EncodeLabelValue::encode(&name, encoder)
+        }
     }
 }
+
+impl EncodeLabelValue for GrantEvent {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
+/// Within how many seconds people approve.
+const APPROVAL: [u32; 9] = [5, 10, 20, 30, 60, 120, 300, 600, 1800];
 
 /// Why a node was not paired, besides a person's no and a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,8 +127,20 @@ struct PolicyLabels {
     setting: &'static str,
 }
 
+/// What is counted for the figures of all servers, beside what this one exports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tallied {
+    pub name: &'static str,
+    pub door: &'static str,
+    /// A client, a limit, a setting, or seconds.
+    pub label: String,
+}
+
+pub type Tally = HashMap<Tallied, u64>;
+
 #[derive(Debug)]
 pub struct Metrics {
+    tally: Mutex<Tally>,
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     latency: Histogram,
@@ -137,13 +160,13 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let latency = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
-        let approval = [5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
         let metrics = Self {
+            tally: Mutex::default(),
             registry: Registry::with_prefix("countersign"),
             requests: Family::default(),
             latency: Histogram::new(latency),
             grants: Family::default(),
-            approval_time: Histogram::new(approval),
+            approval_time: Histogram::new(APPROVAL.map(f64::from)),
             refused: Family::default(),
             objected: Family::default(),
             notices: Family::default(),
@@ -205,19 +228,46 @@ impl Metrics {
         self.latency.observe(took.as_secs_f64());
     }
 
-    pub fn grant(&self, door: Door, state: GrantEvent) {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, name: &'static str, door: &'static str, label: &str) {
+        *self.tally().entry(Tallied { name, door, label: label.to_owned() }).or_default() += 1;
+    }
+
+    /// What was counted since somebody took it last.
+    pub fn take(&self) -> Tally {
+        std::mem::take(&mut *self.tally())
+    }
+
+    /// It could not be written down.
+    pub fn put_back(&self, counted: Tally) {
+        let mut tally = self.tally();
+        for (key, count) in counted {
+            *tally.entry(key).or_default() += count;
+        }
+    }
+
+    /// `client` is who asks, if one says so.
+    pub fn grant(&self, door: Door, state: GrantEvent, client: Option<&ClientId>) {
         self.grants.get_or_create(&GrantLabels { door: door.name(), state }).inc();
+        self.count(state.name(), door.name(), client.map_or("-", ClientId::as_str));
     }
 
     pub fn approved_after(&self, waited: Duration) {
         self.approval_time.observe(waited.as_secs_f64());
+        let within = APPROVAL.iter().find(|seconds| waited <= Duration::from_secs(u64::from(**seconds)));
+        self.count("approved_within", "", &within.map_or_else(|| "more".to_owned(), ToString::to_string));
     }
 
     pub fn refused(&self, limit: &'static str) {
         self.refused.get_or_create(&LimitLabels { limit }).inc();
+        self.count("refused", "", limit);
     }
 
     pub fn objected(&self, setting: &'static str) {
+        self.count("refused", "", setting);
         self.objected.get_or_create(&PolicyLabels { setting }).inc();
     }
 

@@ -141,6 +141,7 @@ scope-profile = Ihren Namen sehen
 scope-email = Ihre E-Mail-Adresse sehen
 scope-offline = verbunden bleiben, bis Sie die Verbindung trennen
 scope-introspect = prüfen, ob andere Verbindungen noch gültig sind
+scope-admin = diesen Server verwalten: alles sehen und ändern
 scope-devices = in Ihrem Namen Geräte und API-Schlüssel verbinden und trennen
 scope-other = „{ $scope }“ verwenden
 scopes-none = nur wissen, dass Sie genehmigt haben

@@ -132,6 +132,7 @@ scope-profile = see your name
 scope-email = see your e-mail address
 scope-offline = stay connected until you disconnect it
 scope-introspect = check whether other connections are still valid
+scope-admin = administer this server: see and change everything
 scope-devices = connect and disconnect devices and API keys in your name
 scope-other = use “{ $scope }”
 scopes-none = only know that you approved

@@ -141,6 +141,7 @@ scope-profile = ver tu nombre
 scope-email = ver tu dirección de correo electrónico
 scope-offline = mantener la conexión hasta que lo desconectes
 scope-introspect = comprobar si otras conexiones siguen siendo válidas
+scope-admin = administrar este servidor: ver y cambiar todo
 scope-devices = conectar y desconectar dispositivos y claves de API en tu nombre
 scope-other = usar «{ $scope }»
 scopes-none = únicamente saber que aprobaste la solicitud

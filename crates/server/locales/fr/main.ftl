@@ -141,6 +141,7 @@ scope-profile = voir votre nom
 scope-email = voir votre adresse e-mail
 scope-offline = garder la connexion jusqu’à ce que vous déconnectiez l’appareil
 scope-introspect = vérifier si d’autres connexions sont encore valables
+scope-admin = administrer ce serveur : tout voir et tout modifier
 scope-devices = connecter et déconnecter des appareils et des clés API en votre nom
 scope-other = utiliser « { $scope } »
 scopes-none = seulement savoir que vous avez approuvé

@@ -129,6 +129,7 @@ scope-profile = あなたの名前を見る
 scope-email = あなたのメールアドレスを見る
 scope-offline = あなたが接続を解除するまで、接続を続ける
 scope-introspect = ほかの接続がまだ有効かどうかを確認する
+scope-admin = このサーバーを管理する（すべてを見て変更する）
 scope-devices = あなたの名義で、デバイスやAPIキーを接続したり、その接続を解除したりする
 scope-other = 「{ $scope }」を使う
 scopes-none = あなたが承認したことを知る（それだけです）

@@ -141,6 +141,7 @@ scope-profile = ver o seu nome
 scope-email = ver o seu endereço de e-mail
 scope-offline = manter a conexão até você desconectar
 scope-introspect = verificar se outras conexões ainda são válidas
+scope-admin = administrar este servidor: ver e mudar tudo
 scope-devices = conectar e desconectar dispositivos e chaves de API em seu nome
 scope-other = usar “{ $scope }”
 scopes-none = apenas saber que você aprovou

@@ -129,6 +129,7 @@ scope-profile = 查看您的姓名
 scope-email = 查看您的电子邮件地址
 scope-offline = 一直保持连接，直到您断开它的连接
 scope-introspect = 检查其他连接是否仍然有效
+scope-admin = 管理此服务器：查看和更改一切
 scope-devices = 以您的名义连接和断开设备与 API 密钥
 scope-other = 使用“{ $scope }”
 scopes-none = 只知道您已批准

@@ -156,6 +156,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("retention.grants", "7d", "how long ended grants are kept; an hour, if nobody ever entered their code"),
     setting("retention.tokens", "30d", "how long ended device logins stay in the inventory"),
     setting("retention.audit", "365d", "how long audit rows are kept"),
+    setting("retention.figures", "90d", "how long the hourly figures of the overview are kept"),
     setting("retention.interval", "60s", "time between two sweeps"),
     setting("retention.batch", "500", "rows that one statement of a sweep deletes at most"),
     setting("log.level", "info", "what is logged: error, warn, info, debug, trace, or a filter such as countersign_server=debug"),
@@ -253,6 +254,7 @@ pub struct Retention {
     pub grants: Duration,
     pub tokens: Duration,
     pub audit: Duration,
+    pub figures: Duration,
     pub interval: Duration,
     pub batch: u32,
 }
@@ -456,6 +458,7 @@ impl Retention {
             grants: read.span("retention.grants", Duration::from_hours(1)..=CENTURY),
             tokens: read.span("retention.tokens", Duration::ZERO..=CENTURY),
             audit: read.span("retention.audit", Duration::ZERO..=CENTURY),
+            figures: read.span("retention.figures", Duration::from_hours(1)..=CENTURY),
             interval: read.span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
             batch: read.count("retention.batch"),
         }

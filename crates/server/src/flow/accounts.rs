@@ -68,6 +68,11 @@ pub async fn add(
     }
 }
 
+/// Those after this name; `words` stand in name, e-mail address or full name.
+pub async fn page(app: &App, after: Option<&str>, words: Option<&str>, limit: u32) -> Answer<Vec<Account>> {
+    Ok(accounts::page(&app.store, after, words, limit).await?)
+}
+
 /// Somebody by their name, or their id: names that an issuer's subjects give are long.
 pub async fn find(app: &App, name: &Username) -> Answer<Option<Account>> {
     if let Some((account, _)) = accounts::by_name(&app.store, name).await? {

@@ -8,7 +8,7 @@ use countersign_core::client::Client;
 use countersign_core::code::CodeStyle;
 use countersign_core::grant::{Ask, Grant, KeyAsk, Origin, State, TokensAsk, TokensOptions, Way};
 use countersign_core::id::GrantId;
-use countersign_core::scope::Scopes;
+use countersign_core::scope::{ADMIN, Scopes};
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 
@@ -88,6 +88,10 @@ pub async fn key(
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
+    // Nobody knows who asks, and nobody may be talked into handing the server over.
+    if client.is_none() && question.scopes.contains(ADMIN) {
+        return Ok(Err(AskRefusal::Scope(ADMIN.to_owned())));
+    }
     let ask = Ask::Key(KeyAsk {
         way: Way::Forward,
         client: client.map(|client| client.id.clone()),
@@ -133,7 +137,7 @@ pub async fn code(
     let mut batch = vec![grants::insert(&grant, &digest, None)?];
     batch.extend(prepared.narrowed);
     let _inserted: Committed = app.store.commit(batch).await?;
-    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+    app.metrics.grant(grant.ask.door(), GrantEvent::Asked, grant.client());
     Ok(Ok(AskedByBrowser { grant: grant.id, expires_in: grant.expires_at.since(now) }))
 }
 
@@ -154,7 +158,7 @@ async fn open(
         };
     let device_code = Plain::from_entropy(&app.entropy.bytes()?);
     let user_code = insert(app, &grant, narrowed.as_ref(), &device_code, app.config.device.user_code).await?;
-    app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+    app.metrics.grant(grant.ask.door(), GrantEvent::Asked, grant.client());
     let (expires_in, interval) = (grant.expires_at.since(now), grant.interval);
     Ok(Ok(Asked { device_code, user_code, expires_in, interval, linkable }))
 }

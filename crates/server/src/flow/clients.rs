@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::audit::{Action, By, Event as AuditEvent};
+pub use countersign_core::client::Field;
 use countersign_core::client::{
     AuthMethod, Authentication, CLI_CLIENT, CLI_REDIRECT_URIS, Client, ClientId, Details, GrantType,
     MAX_ACCESS_TTL, OldSecret, SigningAlg, TokenFormat, is_absolute_uri, is_redirect_uri,
@@ -44,24 +45,6 @@ pub struct ClientSettings {
     pub jwks: Option<String>,
     /// These go back to their defaults first.
     pub reset: Vec<Field>,
-}
-
-/// What of a client has a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    Scopes,
-    Grants,
-    Resources,
-    TokenFormat,
-    IdTokenAlg,
-    CodeTtl,
-    Interval,
-    Policy,
-    RedirectUris,
-    PostLogoutRedirectUris,
-    AccessTtl,
-    RefreshTtl,
-    RefreshIdleTtl,
 }
 
 /// How a new client is to prove who it is.
@@ -331,6 +314,11 @@ pub fn event(app: &App, id: &ClientId, action: Action, now: Timestamp) -> Answer
 
 pub async fn list(app: &App) -> Answer<Vec<Client>> {
     Ok(clients::list(&app.store).await?)
+}
+
+/// Those after this id; `words` stand in id or name.
+pub async fn page(app: &App, after: Option<&str>, words: Option<&str>, limit: u32) -> Answer<Vec<Client>> {
+    Ok(clients::page(&app.store, after, words, limit).await?)
 }
 
 /// As it stands in the database at this moment.

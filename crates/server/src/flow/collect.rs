@@ -399,7 +399,7 @@ async fn finish(
     batch.push(audit::insert(event));
     let done = app.store.commit(batch).await?.is_done();
     if done {
-        app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed);
+        app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed, grant.client());
     }
     Ok(done)
 }

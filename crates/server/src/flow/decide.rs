@@ -136,7 +136,7 @@ pub async fn opened(
     let _opened: Committed =
         app.store.commit(vec![grants::open(grant.id, account.id, now), audit::insert(event)]).await?;
     if grant.opened_at.is_none() {
-        app.metrics.grant(grant.ask.door(), GrantEvent::Opened);
+        app.metrics.grant(grant.ask.door(), GrantEvent::Opened, grant.client());
     }
     // After it was written down who was first: of two at once, one is the second.
     let first = grants::opened_by(&app.store, grant.id).await?;
@@ -162,7 +162,7 @@ async fn second_person(
     }
     let batch = vec![grants::deny(grant.id, None, now), Stmt::tell(Event::Grant(grant.id))];
     if app.store.commit(batch).await?.is_done() {
-        app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
+        app.metrics.grant(grant.ask.door(), GrantEvent::Denied, grant.client());
     }
     Ok(true)
 }
@@ -343,12 +343,12 @@ pub async fn decide(
             if suspected {
                 app.metrics.suspected(Suspected::FarApproval.name());
             }
-            app.metrics.grant(door, GrantEvent::Approved);
+            app.metrics.grant(door, GrantEvent::Approved, denied.client());
             app.metrics.approved_after(now.since(asked_at));
             Ok(Decided::Approved { pin: pin_tries.map(|_| Plain::new(app.vault.pin(id))) })
         }
         (Committed::Done { .. }, Decision::Deny) => {
-            app.metrics.grant(door, GrantEvent::Denied);
+            app.metrics.grant(door, GrantEvent::Denied, denied.client());
             detect::denied(app, &denied, by, now).await?;
             Ok(Decided::Denied)
         }

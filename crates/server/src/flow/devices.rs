@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::app::{Answer, App};
 use crate::store::feed::{Ending, Event as News};
+pub use crate::store::search::Search;
 use crate::store::{Committed, Stmt, accounts, api_keys, audit, families, grants, nodes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +147,34 @@ pub async fn of_account(app: &App, account: &Account, now: Timestamp) -> Answer<
     let families = families::of_account(&app.store, account.id).await?;
     let keys = api_keys::of_account(&app.store, account.id).await?;
     Ok(together(app, families, keys, nodes::of_account(&app.store, account.id).await?, now))
+}
+
+/// One page of what an administrator looks for, by the order of ids; at most `limit` of them. `door` is
+/// the only one, if one is named.
+pub async fn search(
+    app: &App,
+    search: &Search,
+    door: Option<Door>,
+    limit: u32,
+    now: Timestamp,
+) -> Answer<Vec<Device>> {
+    let wanted = |one: Door| door.is_none_or(|door| door == one);
+    let mut found = Vec::new();
+    if wanted(Door::OAuth) {
+        let page = families::page(&app.store, search, limit).await?;
+        found.extend(page.into_iter().map(|listed| of_family(listed, now)));
+    }
+    if wanted(Door::Cli) {
+        let page = api_keys::page(&app.store, search, limit).await?;
+        found.extend(page.into_iter().map(|listed| of_key(listed, now)));
+    }
+    if wanted(Door::Socket) {
+        let page = nodes::page(&app.store, search, limit).await?;
+        found.extend(page.into_iter().map(|listed| of_node(app, listed, now)));
+    }
+    found.sort_by_key(|device| std::cmp::Reverse(device.id));
+    found.truncate(limit as usize);
+    Ok(found)
 }
 
 pub async fn all(app: &App, now: Timestamp) -> Answer<Vec<Device>> {

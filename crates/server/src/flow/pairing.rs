@@ -116,7 +116,7 @@ pub async fn request(
         // Before the commit: it may be decided the moment that it can be seen.
         app.hub.wait_for(socket, grant.id);
         if app.store.commit(batch).await?.is_done() {
-            app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+            app.metrics.grant(grant.ask.door(), GrantEvent::Asked, grant.client());
             return Ok(Requesting::Requested(Requested {
                 code: Plain::new(code.as_str().to_owned()),
                 expires_at: grant.expires_at,
@@ -434,7 +434,7 @@ async fn decide(
         return Ok(false);
     }
     let outcome = if action == Action::GrantApproved { GrantEvent::Approved } else { GrantEvent::Denied };
-    app.metrics.grant(grant.ask.door(), outcome);
+    app.metrics.grant(grant.ask.door(), outcome, grant.client());
     Ok(true)
 }
 
@@ -499,7 +499,7 @@ async fn redeem(
     if !app.store.commit(batch).await?.is_done() {
         return Ok(None);
     }
-    app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed);
+    app.metrics.grant(grant.ask.door(), GrantEvent::Redeemed, grant.client());
     Ok(Some(Paired { token, node }))
 }
 

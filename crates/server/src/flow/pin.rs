@@ -63,7 +63,7 @@ async fn end(app: &App, grant: &Grant, from: &Origin, now: Timestamp) -> Answer<
     ];
     let denied = app.store.commit(batch).await?.is_done();
     if denied {
-        app.metrics.grant(grant.ask.door(), GrantEvent::Denied);
+        app.metrics.grant(grant.ask.door(), GrantEvent::Denied, grant.client());
     }
     Ok(denied)
 }

@@ -90,7 +90,7 @@ pub async fn make(
         ]);
         batch.extend(caller.login().map(|login| grants::made_with(id, login)));
         if app.store.commit(batch).await?.is_done() {
-            app.metrics.grant(grant.ask.door(), GrantEvent::Asked);
+            app.metrics.grant(grant.ask.door(), GrantEvent::Asked, grant.client());
             return Ok(Making::Made(Made {
                 grant: id,
                 code: Plain::new(code.as_str().to_owned()),

@@ -411,6 +411,7 @@ pub fn scope_words(lang: &Lang, scopes: &Scopes) -> Vec<String> {
         "offline_access" => lang.text("scope-offline"),
         "introspect" => lang.text("scope-introspect"),
         "devices" => lang.text("scope-devices"),
+        "admin" => lang.text("scope-admin"),
         "operator.read" => lang.text("scope-operator-read"),
         other => lang.text_with("scope-other", &[("scope", other.into())]),
     };

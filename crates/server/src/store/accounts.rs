@@ -28,6 +28,9 @@ statements! {
     BY_ID = select!(" FROM account WHERE id = ?1");
     BY_NAME = select!(", account.password FROM account WHERE name = ?1");
     LIST = select!(" FROM account ORDER BY name");
+    PAGE = select!(" FROM account WHERE (CAST(?1 AS TEXT) IS NULL OR name > ?1) \
+           AND (CAST(?2 AS TEXT) IS NULL OR name LIKE '%' || ?2 || '%' OR lower(COALESCE(email, '')) LIKE '%' || ?2 || '%' \
+           OR lower(COALESCE(full_name, '')) LIKE '%' || ?2 || '%') ORDER BY name LIMIT ?3");
     INSERT = "INSERT INTO account (id, name, email, full_name, tier, admin_at, created_at, password) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     UPDATE = "UPDATE account SET email = ?2, full_name = ?3, tier = ?4, admin_at = CASE WHEN CAST(?5 AS BIGINT) IS NULL THEN NULL ELSE COALESCE(admin_at, CAST(?5 AS BIGINT)) END, \
@@ -98,6 +101,17 @@ pub(super) fn read(row: &mut Row) -> Result<Account> {
         disabled_at: row.take()?,
         revision: row.take()?,
     })
+}
+
+/// Those after this name.
+pub async fn page(
+    store: &Store,
+    after: Option<&str>,
+    words: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Account>> {
+    let args = [after.into(), words.map(str::to_lowercase).into(), limit.into()];
+    store.rows(PAGE, &args).await?.into_iter().map(|mut row| read(&mut row)).collect()
 }
 
 /// Conflicts if it changed since it was read.

@@ -9,6 +9,7 @@ use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
 use super::accounts::{self, account_columns};
+use super::search::Search;
 use super::{Result, Row, Stmt, Store, statements};
 
 macro_rules! select {
@@ -30,6 +31,12 @@ statements! {
                  LEFT JOIN client ON client.id = k.client_id WHERE k.account_id = ?1 ORDER BY k.created_at DESC, k.id DESC");
     ALL = select!(", account.name, client.name FROM api_key AS k JOIN account ON account.id = k.account_id \
           LEFT JOIN client ON client.id = k.client_id ORDER BY k.created_at DESC, k.id DESC");
+    PAGE = select!(", account.name, client.name FROM api_key AS k JOIN account ON account.id = k.account_id \
+           LEFT JOIN client ON client.id = k.client_id \
+           WHERE (CAST(?1 AS BYTEA) IS NULL OR k.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
+           AND (CAST(?3 AS TEXT) IS NULL OR k.client_id = ?3) AND (CAST(?4 AS TEXT) IS NULL OR k.address = ?4) \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(k.name) LIKE '%' || ?5 || '%') \
+           AND (CAST(?6 AS BIGINT) IS NULL OR (k.revoked_at IS NULL AND k.expires_at > ?6)) ORDER BY k.id DESC LIMIT ?7");
     MADE_WITH = "UPDATE api_key SET made_with = ?2 WHERE id = ?1";
     INHERIT = "UPDATE api_key SET made_with = (SELECT device_grant.made_with FROM device_grant WHERE device_grant.id = ?2) WHERE id = ?1";
     INHERIT_OF_KEY = "UPDATE api_key SET made_with = (SELECT old.made_with FROM api_key AS old WHERE old.id = ?2) WHERE id = ?1";
@@ -99,6 +106,11 @@ fn listed(mut row: Row) -> Result<Listed> {
 /// Newest first.
 pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<Listed>> {
     store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(listed).collect()
+}
+
+/// Those that somebody looks for.
+pub async fn page(store: &Store, search: &Search, limit: u32) -> Result<Vec<Listed>> {
+    store.rows(PAGE, &search.args(limit)).await?.into_iter().map(listed).collect()
 }
 
 pub async fn all(store: &Store) -> Result<Vec<Listed>> {

@@ -25,6 +25,7 @@ macro_rules! select {
 statements! {
     BY_ID = select!("WHERE id = ?1");
     LIST = select!("ORDER BY id");
+    PAGE = select!("WHERE (CAST(?1 AS TEXT) IS NULL OR id > ?1) AND (CAST(?2 AS TEXT) IS NULL OR lower(id) LIKE '%' || ?2 || '%' OR lower(name) LIKE '%' || ?2 || '%') ORDER BY id LIMIT ?3");
     INSERT = "INSERT INTO client (id, name, scopes, grants, resources, token_format, id_token_alg, code_ttl, \
               poll_interval, policy, details, jwks, secret_digest, auth_method, created_at, registration, revision) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1)";
@@ -112,6 +113,17 @@ pub async fn by_id(store: &Store, id: &ClientId) -> Result<Option<Client>> {
 
 pub async fn list(store: &Store) -> Result<Vec<Client>> {
     store.rows(LIST, &[]).await?.into_iter().map(read).collect()
+}
+
+/// Those after this one, by their ids.
+pub async fn page(
+    store: &Store,
+    after: Option<&str>,
+    words: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Client>> {
+    let args = [after.into(), words.map(str::to_lowercase).into(), limit.into()];
+    store.rows(PAGE, &args).await?.into_iter().map(read).collect()
 }
 
 /// Conflicts if the id is taken. `registration` is the digest of the token that it changes itself with.

@@ -11,6 +11,7 @@ use countersign_core::time::Timestamp;
 
 use super::accounts::{self, account_columns};
 use super::grants::{amr_list, amr_text};
+use super::search::Search;
 use super::value::parsed;
 use super::{Result, Row, Stmt, Store, StoreError, Value, statements};
 
@@ -39,6 +40,12 @@ statements! {
                  LEFT JOIN client ON client.id = f.client_id WHERE f.account_id = ?1 ORDER BY f.created_at DESC, f.id DESC");
     ALL = select!(", account.name, client.name FROM token_family AS f JOIN account ON account.id = f.account_id \
           LEFT JOIN client ON client.id = f.client_id ORDER BY f.created_at DESC, f.id DESC");
+    PAGE = select!(", account.name, client.name FROM token_family AS f JOIN account ON account.id = f.account_id \
+           LEFT JOIN client ON client.id = f.client_id \
+           WHERE (CAST(?1 AS BYTEA) IS NULL OR f.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
+           AND (CAST(?3 AS TEXT) IS NULL OR f.client_id = ?3) AND (CAST(?4 AS TEXT) IS NULL OR f.address = ?4) \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(COALESCE(client.name, f.client_id)) LIKE '%' || ?5 || '%') \
+           AND (CAST(?6 AS BIGINT) IS NULL OR (f.ended_at IS NULL AND f.expires_at > ?6)) ORDER BY f.id DESC LIMIT ?7");
     INSERT = "INSERT INTO token_family (id, account_id, client_id, grant_id, scopes, resources, nonce, sign_in_at, amr, \
               address, user_agent, created_at, last_used, expires_at, jkt) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
@@ -140,6 +147,11 @@ fn listed(mut row: Row) -> Result<Listed> {
 
 pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<Listed>> {
     store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(listed).collect()
+}
+
+/// Those that somebody looks for.
+pub async fn page(store: &Store, search: &Search, limit: u32) -> Result<Vec<Listed>> {
+    store.rows(PAGE, &search.args(limit)).await?.into_iter().map(listed).collect()
 }
 
 pub async fn all(store: &Store) -> Result<Vec<Listed>> {

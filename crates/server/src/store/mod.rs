@@ -6,6 +6,7 @@
 //! happened and the answer is [`Committed::Conflict`].
 
 pub mod accounts;
+pub mod answered;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
@@ -18,6 +19,7 @@ pub mod doctor;
 pub mod factors;
 pub mod families;
 pub mod feed;
+pub mod figures;
 pub mod grants;
 pub mod installation;
 pub mod keys;
@@ -28,6 +30,7 @@ pub mod once;
 pub mod passkeys;
 pub mod postgres;
 pub mod presence;
+pub mod search;
 mod sqlite;
 mod value;
 
@@ -281,6 +284,7 @@ use statements;
 pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         accounts::STATEMENTS,
+        answered::STATEMENTS,
         api_keys::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
@@ -289,6 +293,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         doctor::STATEMENTS,
         factors::STATEMENTS,
         families::STATEMENTS,
+        figures::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
         keys::STATEMENTS,

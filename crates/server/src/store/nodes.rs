@@ -8,6 +8,7 @@ use countersign_core::node::{Node, NodeFacts};
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
+use super::search::Search;
 use super::{Result, Row, Stmt, Store, Value, statements};
 
 macro_rules! select {
@@ -41,6 +42,11 @@ statements! {
     BY_NODE = select!("WHERE n.node_id = ?1");
     OF_ACCOUNT = select!("WHERE n.account_id = ?1 ORDER BY n.paired_at DESC, n.id DESC");
     ALL = select!("ORDER BY n.paired_at DESC, n.id DESC");
+    PAGE = select!("WHERE (CAST(?1 AS BYTEA) IS NULL OR n.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
+           AND CAST(?3 AS TEXT) IS NULL AND (CAST(?4 AS TEXT) IS NULL OR n.address = ?4) \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(n.name) LIKE '%' || ?5 || '%') \
+           AND (CAST(?6 AS BIGINT) IS NULL OR (n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > ?6))) \
+           ORDER BY n.id DESC LIMIT ?7");
     PAIR_OWN = pair!(" WHERE node.account_id = excluded.account_id");
     PAIR_NOBODYS = pair!(" WHERE node.account_id IS NULL");
     IMPORTED = "SELECT phc FROM node WHERE id = ?1 AND phc IS NOT NULL AND digest IS NULL AND revoked_at IS NULL";
@@ -107,6 +113,11 @@ pub async fn by_id(store: &Store, id: DeviceId) -> Result<Option<Listed>> {
 /// Newest first.
 pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<Listed>> {
     store.rows(OF_ACCOUNT, &[account.into()]).await?.into_iter().map(read).collect()
+}
+
+/// Those that somebody looks for.
+pub async fn page(store: &Store, search: &Search, limit: u32) -> Result<Vec<Listed>> {
+    store.rows(PAGE, &search.args(limit)).await?.into_iter().map(read).collect()
 }
 
 pub async fn all(store: &Store) -> Result<Vec<Listed>> {

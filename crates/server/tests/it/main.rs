@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod admin_api;
 mod api_keys;
 mod audit;
 mod authorization_code;

@@ -18,6 +18,8 @@ fn case(method: &str, path: &str) -> Option<(&'static str, u16, &'static str)> {
         ("POST", "/oauth2/v1/introspect") => ("token=x&client_id=no", 400, "invalid_client"),
         ("POST", "/oauth2/v1/revoke") => ("token=x&client_id=no", 400, "invalid_client"),
         ("GET" | "POST", "/oauth2/v1/userinfo") => ("", 401, "access token is needed"),
+        ("GET" | "DELETE", path) if path.starts_with("/admin/api/v1/") => ("", 401, "unauthorized"),
+        ("POST" | "PATCH", path) if path.starts_with("/admin/api/v1/") => ("{}", 401, "unauthorized"),
         ("POST", "/oauth2/v1/par") => ("response_type=code&client_id=no", 400, "invalid_client"),
         ("POST", "/oauth2/v1/register") | ("GET" | "PUT" | "DELETE", "/oauth2/v1/register/{id}") => {
             ("{}", 401, "access token is needed")
@@ -62,7 +64,9 @@ async fn nobody_gets_in_without_what_a_route_needs() {
             continue;
         };
         assert_ne!(endpoint.access, Access::Public, "{method} {path} is public");
-        let json = path.starts_with("/v1/") || path.starts_with("/oauth2/v1/register");
+        let json = path.starts_with("/v1/")
+            || path.starts_with("/admin/api/")
+            || path.starts_with("/oauth2/v1/register");
         let kind = if json { "application/json" } else { FORM };
         let request =
             server.http.request(endpoint.method.clone(), server.url(path)).header("content-type", kind);
@@ -77,7 +81,7 @@ async fn nobody_gets_in_without_what_a_route_needs() {
         }
         guarded += 1;
     }
-    assert_eq!(guarded, 37);
+    assert_eq!(guarded, 63);
 }
 
 /// The token is right, the session is not: a form of ours in a browser that nobody signed in to.

@@ -1,0 +1,245 @@
+//! What the administration speaks, over HTTP and on the command line alike.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::policy::Exceptions;
+use crate::secret::Plain;
+use crate::time::Span;
+use crate::wire::reveal_option;
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// What `cursor` must be for the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// A client as it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientView {
+    pub client_id: String,
+    pub name: String,
+    /// How it may prove who it is, separated by commas.
+    pub auth_method: String,
+    pub scopes: Vec<String>,
+    pub grants: Vec<String>,
+    pub resources: Vec<String>,
+    pub token_format: String,
+    pub id_token_alg: String,
+    pub code_ttl: Option<Span>,
+    pub interval: Option<Span>,
+    pub policy: Exceptions,
+    pub redirect_uris: Vec<String>,
+    pub post_logout_redirect_uris: Vec<String>,
+    pub access_ttl: Option<Span>,
+    pub refresh_ttl: Option<Span>,
+    pub refresh_idle_ttl: Option<Span>,
+    pub dpop_bound: bool,
+    pub require_par: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Until when the secret before this one is good, too (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_secret_until: Option<String>,
+    pub created_at: String,
+    pub revision: u32,
+    /// Shown once, where it was made.
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Plain>,
+}
+
+/// What is said of a client; what is not said stays, or has its default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_alg: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Exceptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_idle_ttl: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_bound: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_par: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Fields that go back to their defaults first, such as `code_ttl`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reset: Vec<String>,
+}
+
+/// A new client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewClient {
+    pub client_id: String,
+    /// `none` for a public client, the default; `client_secret` for one that may use Basic and post.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<String>,
+    /// What else is said of it, as in a change. `reset` makes no sense here.
+    #[serde(default)]
+    pub settings: ClientChange,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rotation {
+    /// How long the old secret goes on; not at all unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Span>,
+}
+
+/// A person as they stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserView {
+    pub id: String,
+    pub name: String,
+    pub email: Option<String>,
+    pub full_name: Option<String>,
+    pub tier: String,
+    pub admin: bool,
+    pub created_at: String,
+    /// `enabled` or `disabled`.
+    pub status: String,
+    pub revision: u32,
+    /// Shown once, where it was made.
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Plain>,
+}
+
+/// A new person. Without a password one is made and shown once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    #[serde(default)]
+    pub admin: bool,
+    #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Plain>,
+}
+
+/// What is changed of a person; an empty text takes it away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<bool>,
+}
+
+/// A new password; without one it is made and shown once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewPassword {
+    #[serde(serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Plain>,
+}
+
+/// A credential of any door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceView {
+    pub id: String,
+    /// `oauth`, `cli` or `socket`.
+    pub door: String,
+    pub user: String,
+    pub client: Option<String>,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub created_at: String,
+    pub last_used: Option<String>,
+    /// Where it asked from.
+    pub address: String,
+    /// `active`, `expired` or `revoked`.
+    pub status: String,
+}
+
+/// What is revoked at once: everything that fits all of these; one at least must be said.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SweepRequest {
+    /// An address or a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Swept {
+    pub revoked: Vec<DeviceView>,
+    /// Questions that were still open.
+    pub denied: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// Whose it is from now on.
+    pub owner: String,
+}
+
+/// A signing key, without its secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyView {
+    pub id: String,
+    pub alg: String,
+    /// `next`, `current` or `retired`.
+    pub stage: String,
+    pub created_at: String,
+    pub active_at: Option<String>,
+    pub retired_at: Option<String>,
+}
+
+/// What went wrong (RFC 9457).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// The `X-Request-Id` of the answer, which stands in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,327 @@
+//! The handlers: each parses, calls the office, and prints.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use countersign_core::admin::{
+    Assignment, ClientChange, NewClient, NewPassword, NewUser, Rotation, SweepRequest, UserChange,
+};
+use countersign_core::id::{AuditId, DeviceId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
+use crate::app::{App, rfc3339};
+use crate::flow::audit::{self, Filter};
+use crate::flow::office::{DeviceQuery, UserAct, moment};
+use crate::flow::{accounts, figures};
+use crate::http::{Form, PathId};
+
+type Application = State<Arc<App>>;
+
+/// No body, or an empty object.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+pub fn missing() -> Response {
+    Problem::Missing.into_response()
+}
+
+pub fn method_not_allowed() -> Response {
+    Problem::Method.into_response()
+}
+
+pub async fn clients(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let page = call.office().clients(query.one("cursor"), query.one("q"), limit(&query)?).await?;
+    Ok(answer(StatusCode::OK, &done(page)?))
+}
+
+pub async fn client(State(app): Application, PathId(id): PathId, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let client = done(call.office().client(&id).await?)?;
+    Ok(tagged(answer(StatusCode::OK, &client), client.revision))
+}
+
+pub async fn add_client(State(app): Application, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, new: NewClient| {
+        let client = done(call.office().add_client(new).await?)?;
+        Ok(tagged(answer(StatusCode::CREATED, &client), client.revision))
+    })
+    .await
+}
+
+pub async fn edit_client(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, change: ClientChange| {
+        let client = done(call.office().edit_client(&id, change, call.seen()?).await?)?;
+        call.app.store.settled().await;
+        Ok(tagged(answer(StatusCode::OK, &client), client.revision))
+    })
+    .await
+}
+
+pub async fn rotate_secret(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, rotation: Rotation| {
+        let client = done(call.office().rotate_secret(&id, rotation, call.seen()?).await?)?;
+        Ok(tagged(answer(StatusCode::OK, &client), client.revision))
+    })
+    .await
+}
+
+pub async fn remove_client(State(app): Application, PathId(id): PathId, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    done(call.office().remove_client(&id).await?)?;
+    Ok(nothing())
+}
+
+pub async fn users(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let page = call.office().users(query.one("cursor"), query.one("q"), limit(&query)?).await?;
+    Ok(answer(StatusCode::OK, &done(page)?))
+}
+
+pub async fn user(State(app): Application, PathId(name): PathId, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let user = done(call.office().user(&name).await?)?;
+    Ok(tagged(answer(StatusCode::OK, &user), user.revision))
+}
+
+pub async fn add_user(State(app): Application, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, new: NewUser| {
+        let user = done(call.office().add_user(new).await?)?;
+        Ok(tagged(answer(StatusCode::CREATED, &user), user.revision))
+    })
+    .await
+}
+
+pub async fn edit_user(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, change: UserChange| {
+        let user = done(call.office().edit_user(&name, change, call.seen()?).await?)?;
+        Ok(tagged(answer(StatusCode::OK, &user), user.revision))
+    })
+    .await
+}
+
+pub async fn password(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, new: NewPassword| {
+        let made = done(call.office().set_password(&name, new.password).await?)?;
+        Ok(match made {
+            Some(made) => answer(StatusCode::OK, &json!({ "password": made.reveal() })),
+            None => nothing(),
+        })
+    })
+    .await
+}
+
+async fn act(app: Arc<App>, name: String, request: Request, act: UserAct) -> Outcome {
+    with_body(app, request, async |call: Call, Nothing {}| {
+        done(call.office().act_on_user(&name, act).await?)?;
+        Ok(nothing())
+    })
+    .await
+}
+
+pub async fn disable(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    act(app, name, request, UserAct::Disable).await
+}
+
+pub async fn enable(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    act(app, name, request, UserAct::Enable).await
+}
+
+pub async fn sign_out(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    act(app, name, request, UserAct::SignOut).await
+}
+
+pub async fn reset_factors(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
+    act(app, name, request, UserAct::ResetFactors).await
+}
+
+pub async fn remove_user(State(app): Application, PathId(name): PathId, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    done(call.office().act_on_user(&name, UserAct::Remove).await?)?;
+    Ok(nothing())
+}
+
+pub async fn devices(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let text = |name: &str| query.one(name).map(str::to_owned);
+    let active = match query.one("status") {
+        None => false,
+        Some("active") => true,
+        Some(_) => return Err(Problem::Invalid("status may be active, or left out".to_owned())),
+    };
+    let wanted = DeviceQuery {
+        user: text("user"),
+        client: text("client"),
+        address: text("address"),
+        words: text("q"),
+        door: text("door"),
+        active,
+    };
+    let page = call.office().devices(query.one("cursor"), wanted, limit(&query)?).await?;
+    Ok(answer(StatusCode::OK, &done(page)?))
+}
+
+pub async fn revoke_device(State(app): Application, PathId(id): PathId, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    done(call.office().revoke_device(&id).await?)?;
+    Ok(nothing())
+}
+
+pub async fn sweep(State(app): Application, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, wanted: SweepRequest| {
+        let swept = done(call.office().sweep(wanted).await?)?;
+        Ok(answer(StatusCode::OK, &swept))
+    })
+    .await
+}
+
+pub async fn assign(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, to: Assignment| {
+        done(call.office().assign(&id, &to.owner).await?)?;
+        Ok(nothing())
+    })
+    .await
+}
+
+pub async fn keys(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    Ok(answer(StatusCode::OK, &json!({ "items": call.office().keys().await? })))
+}
+
+pub async fn rotate_keys(State(app): Application, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, Nothing {}| {
+        let keys = done(call.office().rotate_keys().await?)?;
+        Ok(answer(StatusCode::OK, &json!({ "items": keys })))
+    })
+    .await
+}
+
+async fn filter(call: &Call, query: &Form) -> Result<Filter, Problem> {
+    let invalid = |why: &str| Problem::Invalid(why.to_owned());
+    let account = match query.one("user") {
+        None => None,
+        Some(name) => {
+            let name = name.parse().map_err(|_| invalid("user is no user's name"))?;
+            let found = accounts::find(&call.app, &name).await?;
+            Some(found.ok_or_else(|| invalid("there is no such user"))?.id)
+        }
+    };
+    let device = query.one("device").map(str::parse::<DeviceId>).transpose();
+    let client = query.one("client").map(str::parse).transpose();
+    let time = |name: &str| query.one(name).map(moment).transpose().map_err(Problem::Refused);
+    Ok(Filter {
+        action: query.one("action").map(str::to_owned),
+        account,
+        client: client.map_err(|_| invalid("client is no client's id"))?,
+        device: device.map_err(|_| invalid("device is no id"))?,
+        address: query.one("address").map(str::to_owned),
+        since: time("since")?,
+        until: time("until")?,
+    })
+}
+
+pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let (filter, limit) = (filter(&call, &query).await?, limit(&query)?);
+    let before = query.one("cursor").map(str::parse::<AuditId>).transpose();
+    let before = before.map_err(|_| Problem::Invalid("this cursor is none of ours".to_owned()))?;
+    let mut entries = audit::list(&call.app, &filter, before, limit + 1).await?;
+    let more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    let next = entries.last().filter(|_| more).map(|last| last.stored.id.to_string());
+    let items: Vec<Value> = entries.iter().map(audit::Entry::json).collect();
+    Ok(answer(StatusCode::OK, &json!({ "items": items, "next": next })))
+}
+
+/// Rows that are read at once while all are sent.
+const EXPORTED: u32 = 500;
+
+/// Everything that fits, as lines of JSON, the newest first.
+pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let filter = filter(&call, &query).await?;
+    audit::exported(&call.app, &call.by, call.now).await?;
+    let app = call.app;
+    let lines = futures_util::stream::unfold(Some(None), move |place| {
+        let (app, filter) = (app.clone(), filter.clone());
+        async move {
+            let before: Option<AuditId> = place?;
+            // Whoever reads it sees that it breaks off.
+            let page = audit::list(&app, &filter, before, EXPORTED).await;
+            let page = page.inspect_err(|error| tracing::error!(%error, "an export broke off")).ok()?;
+            let last = page.last()?.stored.id;
+            let mut text = page.iter().map(|entry| entry.json().to_string()).collect::<Vec<_>>().join("\n");
+            text.push('\n');
+            Some((Ok::<_, Infallible>(Bytes::from(text)), Some(Some(last))))
+        }
+    });
+    let mut response = Body::from_stream(lines).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let name = HeaderValue::from_static("attachment; filename=\"countersign-audit.jsonl\"");
+    headers.insert(header::CONTENT_DISPOSITION, name);
+    Ok(response)
+}
+
+pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let verdict = audit::verify(&call.app, None).await?;
+    let (last, hash) = verdict.last.unwrap_or_default();
+    let body = json!({
+        "intact": verdict.broken.is_none(),
+        "broken": verdict.broken,
+        "rows": verdict.rows,
+        "unsealed": verdict.unsealed,
+        "last": last,
+        "hash": hash,
+    });
+    Ok(answer(StatusCode::OK, &body))
+}
+
+/// Days of figures, at most.
+const DAYS: std::ops::RangeInclusive<u32> = 1..=90;
+
+pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let query = call.query()?;
+    let days = match query.one("days").map(str::parse::<u32>) {
+        None => 7,
+        Some(Ok(days)) if DAYS.contains(&days) => days,
+        Some(_) => return Err(Problem::Invalid("days is a number from 1 to 90".to_owned())),
+    };
+    let since = call.now - Duration::from_hours(24) * days;
+    let found = figures::overview(&call.app, since).await?;
+    let logins: Vec<Value> =
+        found.logins.iter().map(|(hour, doors)| json!({ "hour": rfc3339(*hour), "doors": doors })).collect();
+    let pairs = |pairs: &[(String, i64)]| -> Vec<Value> {
+        pairs.iter().map(|(name, count)| json!({ "name": name, "count": count })).collect()
+    };
+    let approval: Vec<Value> =
+        found.approval.iter().map(|(seconds, count)| json!({ "seconds": seconds, "count": count })).collect();
+    let body = json!({
+        "since": rfc3339(since),
+        "funnel": found.funnel,
+        "approval": approval,
+        "slower": found.slower,
+        "logins": logins,
+        "by_client": pairs(&found.by_client),
+        "refused": pairs(&found.refused),
+    });
+    Ok(answer(StatusCode::OK, &body))
+}
