@@ -1,30 +1,31 @@
 //! `user`, `client`, `device`, `key`, `migrate`: they act on the database that the configuration
-//! names, also while the server runs.
+//! names, also while the server runs, or through a server with `--server`.
 
-use countersign_core::audit::By;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
 use countersign_client::Plain;
-use countersign_core::account::{Account, Username};
-use countersign_core::client::{AuthMethod, Client};
-use countersign_core::policy::{Exceptions, Network};
+use countersign_core::account::Username;
+use countersign_core::admin::{
+    ClientChange, ClientView, DeviceView, KeyView, NewClient, NewUser, Rotation, SweepRequest, UserView,
+};
+use countersign_core::client::AuthMethod;
+use countersign_core::policy::Exceptions;
 use countersign_core::scope::Scopes;
-use countersign_core::time::Span;
+use countersign_core::time::{Span, Timestamp};
 use countersign_server::app::App;
-use countersign_server::flow::accounts::{self, AccountRefusal, NewAccount};
-use countersign_server::flow::clients::{self, ClientSettings, Proving};
-use countersign_server::flow::nodes::{self, Assigned};
-use countersign_server::flow::{devices, factors, keys, setup};
+use countersign_server::flow::office::UserAct;
+use countersign_server::flow::setup;
 use countersign_server::signing::{JWKS_CACHED, Stage};
 use countersign_server::store::Opening;
 use countersign_server::world::{Clock, Entropy};
 use serde_json::{Value, json};
 
 use crate::args::{
-    ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, Resettable, SweepOptions, UserCommand,
+    At, ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, SweepOptions, UserCommand,
 };
 use crate::config;
+use crate::desk::Desk;
 use crate::failure::{Outcome, failure, usage};
 use crate::output::{self, line, table, time};
 
@@ -32,12 +33,6 @@ pub async fn open(global: &Global, opening: Opening) -> Outcome<App> {
     let config = config::load(global, &[])?;
     let listen = config.listen;
     Ok(setup::open(config, opening, listen, Clock::System, Entropy::Os).await?)
-}
-
-/// Adding something may be the first thing that happens to an installation; anything else asks for
-/// one that exists.
-const fn opening(adds: bool) -> Opening {
-    if adds { Opening::Create } else { Opening::Existing }
 }
 
 pub async fn migrate(global: &Global) -> Outcome {
@@ -51,14 +46,14 @@ pub fn username(name: &str) -> Outcome<Username> {
     name.parse().map_err(|error| usage(format!("`{name}`: {error}"), "try letters, digits, dots and dashes"))
 }
 
-/// From standard input, from the terminal, or made here; the last is shown.
-fn password(from_stdin: bool, app: &App) -> Outcome<(Plain, bool)> {
+/// From standard input or from the terminal; none where it is to be made.
+fn password(from_stdin: bool) -> Outcome<Option<Plain>> {
     if from_stdin {
         let mut text = String::new();
         std::io::stdin().lock().read_line(&mut text)?;
         let text =
             text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-        return Ok((Plain::new(text.to_owned()), false));
+        return Ok(Some(Plain::new(text.to_owned())));
     }
     if std::io::stdin().is_terminal() {
         let first = Plain::new(rpassword::prompt_password("Password: ")?);
@@ -66,47 +61,45 @@ fn password(from_stdin: bool, app: &App) -> Outcome<(Plain, bool)> {
         if !first.digest().matches(&second.digest()) {
             return Err(failure("the two passwords differ", "run the command again"));
         }
-        return Ok((first, false));
+        return Ok(Some(first));
     }
-    Ok((Plain::new(app.entropy.password()?), true))
+    Ok(None)
 }
 
-pub async fn user(global: &Global, command: UserCommand) -> Outcome {
-    let app = open(global, opening(matches!(command, UserCommand::Add { .. }))).await?;
-    let now = app.clock.now();
-    let done = |done: Result<(), AccountRefusal>, what: String| match done {
-        Ok(()) => line(what),
-        Err(refusal) => Err(refusal.into()),
-    };
+/// Adding something may be the first thing that happens to an installation; anything else asks for
+/// one that exists.
+const fn opening(adds: bool) -> Opening {
+    if adds { Opening::Create } else { Opening::Existing }
+}
+
+pub async fn user(global: &Global, at: At<UserCommand>) -> Outcome {
+    let At { server, command } = at;
+    let opening = opening(matches!(command, UserCommand::Add { .. }));
+    let desk = Desk::open(global, server.as_deref(), opening).await?;
     match command {
         UserCommand::Add { name, email, full_name, tier, password_stdin, admin, json } => {
-            let name = username(&name)?;
-            let (password, made) = password(password_stdin, &app)?;
-            let new = NewAccount { name, email, full_name, tier, admin, password: password.clone() };
-            let account = accounts::add(&app, &By::COMMAND_LINE, new, now).await??;
+            let password = password(password_stdin)?;
+            let name = username(&name)?.to_string();
+            let user = desk.add_user(NewUser { name, email, full_name, tier, admin, password }).await?;
             if json {
-                let mut shown = shown_account(&account);
-                if let (true, Some(shown)) = (made, shown.as_object_mut()) {
-                    shown.insert("password".to_owned(), json!(password.reveal()));
-                }
-                return output::json(&shown);
+                return output::json(&user);
             }
-            line(format!("Added user {} ({}).", account.name, account.id))?;
-            if made { line(format!("Password: {}", password.reveal())) } else { Ok(()) }
+            line(format!("Added user {} ({}).", user.name, user.id))?;
+            user.password.map_or(Ok(()), |made| line(format!("Password: {}", made.reveal())))
         }
         UserCommand::List { json } => {
-            let people = accounts::list(&app).await?;
+            let people = desk.users().await?;
             if json {
-                return output::json(&people.iter().map(shown_account).collect::<Vec<_>>());
+                return output::json(&people);
             }
-            let rows: Vec<Vec<String>> = people.iter().map(account_row).collect();
+            let rows: Vec<Vec<String>> = people.into_iter().map(user_row).collect();
             table(&["NAME", "E-MAIL", "FULL NAME", "TIER", "ADMIN", "STATUS", "CREATED"], &rows)
         }
         UserCommand::Password { name, password_stdin, json } => {
             let name = username(&name)?;
-            let (password, made) = password(password_stdin, &app)?;
-            accounts::set_password(&app, &By::COMMAND_LINE, &name, &password, now).await??;
-            let new = made.then(|| password.reveal());
+            let chosen = password(password_stdin)?;
+            let made = desk.set_password(name.as_str(), chosen).await?;
+            let new = made.as_ref().map(Plain::reveal);
             if json {
                 let fields = [("name", Some(name.as_str())), ("password", new)];
                 let shown: serde_json::Map<String, Value> = fields
@@ -119,102 +112,74 @@ pub async fn user(global: &Global, command: UserCommand) -> Outcome {
             new.map_or(Ok(()), |new| line(format!("Password: {new}")))
         }
         UserCommand::Disable { name } => {
-            let name = username(&name)?;
-            done(
-                accounts::disable(&app, &By::COMMAND_LINE, &name, now).await?,
-                format!("Disabled {name}; their devices are disconnected."),
-            )
+            desk.act_on_user(&name, UserAct::Disable).await?;
+            line(format!("Disabled {name}; their devices are disconnected."))
         }
         UserCommand::Enable { name } => {
-            let name = username(&name)?;
-            done(accounts::enable(&app, &By::COMMAND_LINE, &name, now).await?, format!("Enabled {name}."))
+            desk.act_on_user(&name, UserAct::Enable).await?;
+            line(format!("Enabled {name}."))
+        }
+        UserCommand::SignOut { name } => {
+            desk.act_on_user(&name, UserAct::SignOut).await?;
+            line(format!("Signed {name} out everywhere; their devices stay connected."))
         }
         UserCommand::ResetFactors { name } => {
-            let name = username(&name)?;
-            if factors::reset(&app, &By::COMMAND_LINE, &name, now).await? {
-                return line(format!(
-                    "{name} signs in with their password alone, until they set something up."
-                ));
-            }
-            Err(failure(
-                format!("there is no user `{name}`"),
-                "`countersign user list` shows those that exist",
-            ))
+            desk.act_on_user(&name, UserAct::ResetFactors).await?;
+            line(format!("{name} signs in with their password alone, until they set something up."))
         }
         UserCommand::Remove { name } => {
-            let name = username(&name)?;
-            done(
-                accounts::remove(&app, &By::COMMAND_LINE, &name, now).await?,
-                format!("Removed {name}; their devices are disconnected. The audit trail keeps their id."),
-            )
+            desk.act_on_user(&name, UserAct::Remove).await?;
+            line(format!("Removed {name}; their devices are disconnected. The audit trail keeps their id."))
         }
     }
 }
 
-fn shown_account(account: &Account) -> Value {
-    json!({
-        "id": account.id.to_string(),
-        "name": account.name.as_str(),
-        "email": account.email,
-        "full_name": account.full_name,
-        "tier": account.tier,
-        "admin": account.admin,
-        "created_at": time(account.created_at),
-        "status": status(account),
-    })
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
-const fn status(account: &Account) -> &'static str {
-    if account.is_enabled() { "enabled" } else { "disabled" }
-}
-
-fn account_row(account: &Account) -> Vec<String> {
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+fn user_row(user: UserView) -> Vec<String> {
     vec![
-        account.name.to_string(),
-        or_dash(&account.email),
-        or_dash(&account.full_name),
-        account.tier.clone(),
-        if account.admin { "yes" } else { "no" }.to_owned(),
-        status(account).to_owned(),
-        time(account.created_at),
+        user.name,
+        or_dash(user.email),
+        or_dash(user.full_name),
+        user.tier,
+        if user.admin { "yes" } else { "no" }.to_owned(),
+        user.status,
+        user.created_at,
     ]
 }
 
-fn settings(fields: ClientFields) -> Outcome<ClientSettings> {
-    let scopes = if fields.scopes.is_empty() {
-        None
-    } else {
-        Some(Scopes::from_names(fields.scopes.iter().flat_map(|scope| scope.split_whitespace()))?)
-    };
-    let policy = fields.policy.as_deref().map(policy).transpose()?;
+fn change(fields: ClientFields) -> Outcome<ClientChange> {
     let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
-    Ok(ClientSettings {
+    let scopes: Vec<String> =
+        fields.scopes.iter().flat_map(|scope| scope.split_whitespace()).map(str::to_owned).collect();
+    Ok(ClientChange {
         name: fields.name,
-        scopes,
-        grants: (!fields.grants.is_empty()).then_some(fields.grants),
+        scopes: some(scopes),
+        grants: some(fields.grants.iter().map(ToString::to_string).collect()),
         resources: some(fields.resources),
-        token_format: fields.token_format,
-        id_token_alg: fields.id_token_alg,
-        code_ttl: fields.code_ttl.map(|Span(ttl)| ttl),
-        interval: fields.interval.map(|Span(interval)| interval),
-        policy,
+        token_format: fields.token_format.map(|format| format.to_string()),
+        id_token_alg: fields.id_token_alg.map(|alg| alg.to_string()),
+        code_ttl: fields.code_ttl,
+        interval: fields.interval,
+        policy: fields.policy.as_deref().map(policy).transpose()?,
         redirect_uris: some(fields.redirect_uris),
         post_logout_redirect_uris: some(fields.post_logout_redirect_uris),
-        access_ttl: fields.access_ttl.map(|Span(ttl)| ttl),
-        refresh_ttl: fields.refresh_ttl.map(|Span(ttl)| ttl),
-        refresh_idle_ttl: fields.refresh_idle_ttl.map(|Span(ttl)| ttl),
+        access_ttl: fields.access_ttl,
+        refresh_ttl: fields.refresh_ttl,
+        refresh_idle_ttl: fields.refresh_idle_ttl,
         dpop_bound: fields.dpop_bound,
-        par_required: fields.require_par,
+        require_par: fields.require_par,
         jwks: fields.jwks.as_deref().map(keys_of).transpose()?,
         reset: Vec::new(),
     })
 }
 
-fn keys_of(file: &Path) -> Outcome<String> {
-    let said =
-        |error: std::io::Error| usage(format!("{}: {error}", file.display()), "name a JSON Web Key Set");
-    std::fs::read_to_string(file).map_err(said)
+fn keys_of(file: &Path) -> Outcome<Value> {
+    let said = |why: String| usage(format!("{}: {why}", file.display()), "name a JSON Web Key Set");
+    let text = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| said(error.to_string()))
 }
 
 /// The exceptions that a file makes.
@@ -225,278 +190,209 @@ fn policy(file: &Path) -> Outcome<Exceptions> {
     toml::from_str(&text).map_err(|error| said(error.message().to_owned()))
 }
 
-pub async fn client(global: &Global, command: ClientCommand) -> Outcome {
-    let app = open(global, opening(matches!(command, ClientCommand::Add { .. }))).await?;
-    let now = app.clock.now();
+/// How a new client proves who it is, in the words of the administration.
+fn auth_method(secret: bool, method: Option<AuthMethod>) -> Outcome<Option<String>> {
+    match (secret, method) {
+        (true, Some(method @ (AuthMethod::None | AuthMethod::Key))) => Err(usage(
+            format!("--secret and --auth-method {method} contradict each other"),
+            "leave one of them out",
+        )),
+        (_, Some(method)) => Ok(Some(method.to_string())),
+        (true, None) => Ok(Some("client_secret".to_owned())),
+        (false, None) => Ok(None),
+    }
+}
+
+pub async fn client(global: &Global, at: At<ClientCommand>) -> Outcome {
+    let At { server, command } = at;
+    let opening = opening(matches!(command, ClientCommand::Add { .. }));
+    let desk = Desk::open(global, server.as_deref(), opening).await?;
     match command {
-        ClientCommand::Add { id, fields, secret, public: _, auth_method, json } => {
-            let proving = match (secret, auth_method) {
-                (true, Some(method @ (AuthMethod::None | AuthMethod::Key))) => {
-                    return Err(usage(
-                        format!("--secret and --auth-method {method} contradict each other"),
-                        "leave one of them out",
-                    ));
-                }
-                (true, method) => Proving::Secret(method),
-                (false, Some(method)) => Proving::by(method),
-                // Keys are how it proves who it is.
-                (false, None) if fields.jwks.is_some() => Proving::Keys,
-                (false, None) => Proving::Nothing,
-            };
-            let by = &By::COMMAND_LINE;
-            let (client, secret) = clients::add(&app, by, id, proving, settings(fields)?, now).await??;
-            print_client(&app, &client, secret.as_ref(), json)
+        ClientCommand::Add { id, fields, secret, public: _, auth_method: method, json } => {
+            let auth_method = auth_method(secret, method)?;
+            let new = NewClient { client_id: id.to_string(), auth_method, settings: change(fields)? };
+            print_client(&desk.add_client(new).await?, json)
         }
         ClientCommand::List { json } => {
-            let all = clients::list(&app).await?;
+            let all = desk.clients().await?;
             if json {
-                return output::json(
-                    &all.iter().map(|client| shown_client(client, None)).collect::<Vec<_>>(),
-                );
+                return output::json(&all);
             }
-            let rows: Vec<Vec<String>> = all.iter().map(client_row).collect();
+            let rows: Vec<Vec<String>> = all.into_iter().map(client_row).collect();
             table(&["ID", "NAME", "AUTHENTICATION", "SCOPES", "CREATED"], &rows)
         }
-        ClientCommand::Show { id, json } => {
-            let client = clients::find(&app, &id).await??;
-            print_client(&app, &client, None, json)
-        }
+        ClientCommand::Show { id, json } => print_client(&desk.client(id.as_str()).await?, json),
         ClientCommand::Edit { id, fields, reset, json } => {
-            let reset = reset.into_iter().map(Resettable::field).collect();
-            let settings = ClientSettings { reset, ..settings(fields)? };
-            let client = clients::edit(&app, &By::COMMAND_LINE, &id, settings, None, now).await??;
-            app.store.settled().await;
-            print_client(&app, &client, None, json)
+            let reset = reset.into_iter().map(|field| field.field().to_string()).collect();
+            let change = ClientChange { reset, ..change(fields)? };
+            print_client(&desk.edit_client(id.as_str(), change).await?, json)
         }
         ClientCommand::RotateSecret { id, overlap, json } => {
-            let overlap = overlap.map(|Span(overlap)| overlap).unwrap_or_default();
-            let by = &By::COMMAND_LINE;
-            let (client, secret) = clients::rotate_secret(&app, by, &id, overlap, None, now).await??;
-            app.store.settled().await;
-            print_client(&app, &client, Some(&secret), json)
+            print_client(&desk.rotate_secret(id.as_str(), Rotation { overlap }).await?, json)
         }
         ClientCommand::Remove { id } => {
-            clients::remove(&app, &By::COMMAND_LINE, &id, now).await??;
-            app.store.settled().await;
+            desk.remove_client(id.as_str()).await?;
             line(format!("Removed client {id}; its devices are disconnected."))
         }
     }
 }
 
-fn authentication(client: &Client) -> String {
-    let methods = client.authentication.methods();
-    methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ")
+fn scopes(client: &ClientView) -> String {
+    if client.scopes.is_empty() { Scopes::standard().to_string() } else { client.scopes.join(" ") }
 }
 
-fn shown_client(client: &Client, secret: Option<&Plain>) -> Value {
-    let scopes: Vec<&str> = client.scopes.iter().collect();
-    let grants: Vec<&str> = client.grants.iter().map(|grant| grant.name()).collect();
-    let mut shown = json!({
-        "client_id": client.id.as_str(),
-        "name": client.name,
-        "auth_method": authentication(client),
-        "scopes": scopes,
-        "grants": grants,
-        "resources": client.resources,
-        "token_format": client.token_format.name(),
-        "id_token_alg": client.id_token_alg.name(),
-        "code_ttl": client.code_ttl.map(|ttl| Span(ttl).to_string()),
-        "interval": client.interval.map(|interval| Span(interval).to_string()),
-        "policy": client.policy,
-        "redirect_uris": client.details.redirect_uris,
-        "post_logout_redirect_uris": client.details.post_logout_redirect_uris,
-        "access_ttl": client.details.access_ttl,
-        "refresh_ttl": client.details.refresh_ttl,
-        "refresh_idle_ttl": client.details.refresh_idle_ttl,
-        "dpop_bound": client.details.dpop_bound,
-        "require_par": client.details.par_required,
-        "created_at": time(client.created_at),
-    });
-    if let (Some(secret), Some(shown)) = (secret, shown.as_object_mut()) {
-        shown.insert("client_secret".to_owned(), json!(secret.reveal()));
-    }
-    shown
+fn client_row(client: ClientView) -> Vec<String> {
+    let scopes = scopes(&client);
+    vec![client.client_id, client.name, client.auth_method, scopes, client.created_at]
 }
 
-fn client_row(client: &Client) -> Vec<String> {
-    let scopes = if client.scopes.is_empty() { Scopes::standard() } else { client.scopes.clone() };
-    vec![
-        client.id.to_string(),
-        client.name.clone(),
-        authentication(client),
-        scopes.to_string(),
-        time(client.created_at),
-    ]
-}
-
-fn print_client(app: &App, client: &Client, secret: Option<&Plain>, json: bool) -> Outcome {
+fn print_client(client: &ClientView, json: bool) -> Outcome {
     if json {
-        return output::json(&shown_client(client, secret));
+        return output::json(client);
     }
-    let or_default = |span: Option<std::time::Duration>, default| Span(span.unwrap_or(default)).to_string();
-    let row = client_row(client);
-    let [_, _, authentication, scopes, created] = row.as_slice() else { return Ok(()) };
-    line(format!("Client        {}", client.id))?;
+    let or_usual =
+        |span: Option<Span>| span.map_or_else(|| "as configured".to_owned(), |span| span.to_string());
+    let or_none =
+        |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
+    line(format!("Client        {}", client.client_id))?;
     line(format!("Name          {}", client.name))?;
-    line(format!("Authenticates {authentication}"))?;
-    line(format!("Scopes        {scopes}"))?;
-    line(format!(
-        "Grants        {}",
-        client.grants.iter().map(|grant| grant.name()).collect::<Vec<_>>().join(", ")
-    ))?;
-    line(format!(
-        "Resources     {}",
-        if client.resources.is_empty() { "any".to_owned() } else { client.resources.join(", ") }
-    ))?;
-    line(format!("Tokens        {} (ID tokens {})", client.token_format.name(), client.id_token_alg.name()))?;
+    line(format!("Authenticates {}", client.auth_method))?;
+    line(format!("Scopes        {}", scopes(client)))?;
+    line(format!("Grants        {}", client.grants.join(", ")))?;
+    line(format!("Resources     {}", or_none(&client.resources, "any")))?;
+    line(format!("Tokens        {} (ID tokens {})", client.token_format, client.id_token_alg))?;
     line(format!(
         "Codes         live {}, polled every {}",
-        or_default(client.code_ttl, app.config.device.code_ttl),
-        or_default(client.interval, app.config.device.interval)
+        or_usual(client.code_ttl),
+        or_usual(client.interval)
     ))?;
+    line(format!(
+        "Lifetimes     access {}, login {}, unused refresh token {}",
+        or_usual(client.access_ttl),
+        or_usual(client.refresh_ttl),
+        or_usual(client.refresh_idle_ttl)
+    ))?;
+    if !client.redirect_uris.is_empty() {
+        line(format!("Redirects     {}", client.redirect_uris.join(", ")))?;
+    }
+    if !client.post_logout_redirect_uris.is_empty() {
+        line(format!("After logout  {}", client.post_logout_redirect_uris.join(", ")))?;
+    }
+    for (demanded, what) in
+        [(client.dpop_bound, "tokens bound to a key (DPoP)"), (client.require_par, "pushed requests (PAR)")]
+    {
+        if demanded {
+            line(format!("Demands       {what}"))?;
+        }
+    }
     if !client.policy.is_empty() {
         line(format!("Policy        {}", json!(client.policy)))?;
     }
-    line(format!("Created       {created}"))?;
-    match secret {
+    line(format!("Created       {}", client.created_at))?;
+    if let Some(until) = &client.old_secret_until {
+        line(format!("Old secret    good until {until}"))?;
+    }
+    match &client.client_secret {
         Some(secret) => line(format!("Secret        {}  (shown this once)", secret.reveal())),
         None => Ok(()),
     }
 }
 
-pub async fn device(global: &Global, command: DeviceCommand) -> Outcome {
-    let app = open(global, Opening::Existing).await?;
-    let now = app.clock.now();
+pub async fn device(global: &Global, at: At<DeviceCommand>) -> Outcome {
+    let At { server, command } = at;
+    let desk = Desk::open(global, server.as_deref(), Opening::Existing).await?;
     match command {
         DeviceCommand::List { json } => {
-            let all = devices::all(&app, now).await?;
+            let all = desk.devices().await?;
             if json {
-                let shown = |device: &devices::Device| {
-                    json!({
-                        "id": device.id.to_string(),
-                        "door": device.door.name(),
-                        "user": device.user,
-                        "client": device.client,
-                        "name": device.name,
-                        "scopes": device.scopes.iter().collect::<Vec<_>>(),
-                        "created_at": time(device.created_at),
-                        "last_used": device.last_used.map(time),
-                        "status": device.status.name(),
-                    })
-                };
-                return output::json(&all.iter().map(shown).collect::<Vec<_>>());
+                return output::json(&all);
             }
-            let row = |device: &devices::Device| {
+            let row = |device: DeviceView| {
                 vec![
-                    device.id.to_string(),
-                    device.door.name().to_owned(),
-                    device.user.clone(),
-                    device.client.clone().unwrap_or_else(|| "-".to_owned()),
-                    device.name.clone(),
-                    device.status.name().to_owned(),
-                    time(device.created_at),
-                    device.last_used.map_or_else(|| "-".to_owned(), time),
+                    device.id,
+                    device.door,
+                    device.user,
+                    or_dash(device.client),
+                    device.name,
+                    device.status,
+                    device.created_at,
+                    or_dash(device.last_used),
                 ]
             };
-            table(
-                &["ID", "DOOR", "USER", "CLIENT", "NAME", "STATUS", "CREATED", "LAST USED"],
-                &all.iter().map(row).collect::<Vec<_>>(),
-            )
+            let rows: Vec<Vec<String>> = all.into_iter().map(row).collect();
+            table(&["ID", "DOOR", "USER", "CLIENT", "NAME", "STATUS", "CREATED", "LAST USED"], &rows)
         }
         DeviceCommand::Revoke { id: None, sweep } => {
-            let SweepOptions { from, client, since, until } = &sweep;
-            if from.is_none() && client.is_none() && since.is_none() && until.is_none() {
+            let SweepOptions { from, client, since, until } = sweep;
+            let wanted = SweepRequest {
+                from: from.map(|network| network.to_string()),
+                client: client.map(|client| client.to_string()),
+                since: since.map(exact),
+                until: until.map(exact),
+            };
+            if wanted.from.is_none()
+                && wanted.client.is_none()
+                && wanted.since.is_none()
+                && wanted.until.is_none()
+            {
                 let hint =
                     "name its id, or what they have in common with --from, --client, --since and --until";
                 return Err(usage("nothing says what to disconnect", hint));
             }
-            let sweep = devices::Sweep {
-                network: sweep.from.map(|Network(network)| network),
-                client: sweep.client.map(|client| client.to_string()),
-                since: sweep.since,
-                until: sweep.until,
-            };
-            let (revoked, denied) = devices::revoke_where(&app, &By::COMMAND_LINE, &sweep, now).await?;
-            for device in &revoked {
+            let swept = desk.sweep(wanted).await?;
+            for device in &swept.revoked {
                 line(format!("Disconnected {} ({}, {}).", device.id, device.name, device.user))?;
             }
-            line(format!("{} devices disconnected, {denied} open questions denied.", revoked.len()))
+            let (revoked, denied) = (swept.revoked.len(), swept.denied);
+            line(format!("{revoked} devices disconnected, {denied} open questions denied."))
         }
         DeviceCommand::Revoke { id: Some(id), .. } => {
-            if devices::revoke(&app, &By::COMMAND_LINE, id, now).await? {
-                return line(format!("Disconnected {id}."));
-            }
-            Err(failure(format!("there is no connected device {id}"), "`countersign device list` shows them"))
+            desk.revoke_device(&id.to_string()).await?;
+            line(format!("Disconnected {id}."))
         }
         DeviceCommand::Assign { id, owner } => {
-            let owner = username(&owner)?;
-            match nodes::assign(&app, &By::COMMAND_LINE, id, &owner, now).await? {
-                Assigned::Done => line(format!("{id} belongs to {owner} from now on.")),
-                Assigned::NoDevice => Err(failure(
-                    format!("there is no paired node {id} that is nobody's"),
-                    "`countersign device list` shows them; what is somebody's must be removed first",
-                )),
-                Assigned::NoUser => Err(failure(
-                    format!("there is no enabled user `{owner}`"),
-                    "`countersign user list` shows those that exist",
-                )),
-            }
+            desk.assign(&id.to_string(), owner.clone()).await?;
+            line(format!("{id} belongs to {owner} from now on."))
         }
     }
 }
 
-pub async fn key(global: &Global, command: KeyCommand) -> Outcome {
-    let app = open(global, Opening::Existing).await?;
-    let now = app.clock.now();
+/// RFC 3339, as exact as it was said.
+fn exact(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| time(at), |at| at.to_string())
+}
+
+pub async fn key(global: &Global, at: At<KeyCommand>) -> Outcome {
+    let At { server, command } = at;
+    let desk = Desk::open(global, server.as_deref(), Opening::Existing).await?;
     let (listed, as_json) = match command {
-        KeyCommand::List { json } => (keys::list(&app).await?, json),
+        KeyCommand::List { json } => (desk.keys().await?, json),
         KeyCommand::Rotate { json } => {
-            let next_since = keys::list(&app).await?.into_iter().filter(|key| key.stage == Stage::Next);
-            let next_since = next_since.map(|key| key.created_at).max().unwrap_or(now);
-            if !keys::rotate(&app, &By::COMMAND_LINE, now).await? {
-                return Err(failure(
-                    "somebody else rotated the keys at the same moment",
-                    "look with `countersign key list`",
-                ));
-            }
-            app.store.settled().await;
-            if now.since(next_since) < JWKS_CACHED {
+            let before = desk.keys().await?;
+            let young = |key: &&KeyView| key.stage == Stage::Next.name() && is_young(&key.created_at);
+            if before.iter().any(|key| young(&key)) {
                 output::note(format!(
                     "note: the keys now in use were published less than {} ago. Programs that remember the \
                      published keys for that long may refuse new tokens until then.",
                     Span(JWKS_CACHED)
                 ))?;
             }
-            (keys::list(&app).await?, json)
+            (desk.rotate_keys().await?, json)
         }
     };
     if as_json {
-        let shown = |key: &keys::ListedKey| {
-            json!({
-                "id": key.id,
-                "alg": key.alg,
-                "stage": key.stage.name(),
-                "created_at": time(key.created_at),
-                "active_at": key.active_at.map(time),
-                "retired_at": key.retired_at.map(time),
-            })
-        };
-        return output::json(&listed.iter().map(shown).collect::<Vec<_>>());
+        return output::json(&listed);
     }
-    let or_dash = |at: Option<_>| at.map_or_else(|| "-".to_owned(), time);
-    let row = |key: &keys::ListedKey| {
-        let stage = key.stage.name().to_owned();
-        vec![
-            key.id.clone(),
-            key.alg.to_owned(),
-            stage,
-            time(key.created_at),
-            or_dash(key.active_at),
-            or_dash(key.retired_at),
-        ]
+    let row = |key: KeyView| {
+        vec![key.id, key.alg, key.stage, key.created_at, or_dash(key.active_at), or_dash(key.retired_at)]
     };
-    table(
-        &["ID", "ALG", "STAGE", "CREATED", "SIGNS SINCE", "RETIRED"],
-        &listed.iter().map(row).collect::<Vec<_>>(),
-    )
+    let rows: Vec<Vec<String>> = listed.into_iter().map(row).collect();
+    table(&["ID", "ALG", "STAGE", "CREATED", "SIGNS SINCE", "RETIRED"], &rows)
+}
+
+/// Whether others may not know of a key yet that was made then.
+fn is_young(created_at: &str) -> bool {
+    let created: Option<jiff::Timestamp> = created_at.parse().ok();
+    let now = Clock::System.now();
+    created.is_some_and(|at| now.since(Timestamp::from_micros(at.as_microsecond())) < JWKS_CACHED)
 }

@@ -53,20 +53,16 @@ pub enum Command {
     /// Revokes this device's tokens at the server, then forgets them here
     Logout(LogoutOptions),
     /// Administers people
-    #[command(subcommand)]
-    User(UserCommand),
+    User(At<UserCommand>),
     /// Administers OAuth clients
-    #[command(subcommand)]
-    Client(ClientCommand),
+    Client(At<ClientCommand>),
     /// Lists and revokes connected devices
-    #[command(subcommand)]
-    Device(DeviceCommand),
+    Device(At<DeviceCommand>),
     /// Reads the audit trail and holds it against its seals
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Lists and rotates signing keys
-    #[command(subcommand)]
-    Key(KeyCommand),
+    Key(At<KeyCommand>),
     /// Takes devices over from elsewhere
     #[command(subcommand)]
     Import(ImportCommand),
@@ -91,6 +87,17 @@ pub enum Command {
     /// Prints the command-line reference in Markdown
     #[command(hide = true)]
     Reference,
+}
+
+/// Where a command administers.
+#[derive(Debug, Args)]
+pub struct At<C: Subcommand> {
+    /// Administer the server with this public URL over HTTP, with the login to it that has the scope admin,
+    /// or with the API key in `COUNTERSIGN_API_KEY`; without it the database that the configuration names
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    #[command(subcommand)]
+    pub command: C,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +285,8 @@ pub enum UserCommand {
     Disable { name: String },
     /// Lets a person sign in again; devices must be connected anew
     Enable { name: String },
+    /// Signs a person out of every browser; devices stay connected
+    SignOut { name: String },
     /// Takes a person's second factors away, for whoever lost all of them
     ResetFactors { name: String },
     /// Removes a person and disconnects all of their devices; the audit trail keeps their id

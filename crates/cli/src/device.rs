@@ -315,6 +315,17 @@ async fn fresh(
     Ok((provider, renewed))
 }
 
+/// What administers a server: the API key of the environment, or the login to it.
+pub async fn administering(server: &str) -> Outcome<Plain> {
+    let keeping =
+        KeepingOptions { credentials: std::env::var_os("COUNTERSIGN_CREDENTIALS").map(PathBuf::from) };
+    let options = ServerOption { server: Some(server.trim_end_matches('/').to_owned()), keeping };
+    Ok(match having(&options).await? {
+        Having::Tokens(having) => having.1.access_token,
+        Having::Key(_, key) => key,
+    })
+}
+
 pub async fn whoami(options: WhoamiOptions) -> Outcome {
     let (claims, server) = match having(&options.at).await? {
         Having::Tokens(having) => {

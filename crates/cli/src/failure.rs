@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use countersign_client::Error;
 use countersign_server::flow::clients::ClientRefusal;
+use countersign_server::flow::office::Refused;
+
+use crate::desk::is_misuse;
 
 pub type Outcome<T = ()> = Result<T, anyhow::Error>;
 
@@ -40,7 +43,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("error: {error}");
-    let misused = error.downcast_ref::<ClientRefusal>().is_some_and(ClientRefusal::is_misuse);
+    let misused = error.downcast_ref::<ClientRefusal>().is_some_and(ClientRefusal::is_misuse)
+        || error.downcast_ref::<Refused>().is_some_and(is_misuse);
     let (hint, code) = match (error.downcast_ref::<Failure>(), error.downcast_ref::<Error>()) {
         (None, None) if misused => (None, USAGE),
         (Some(failure), _) => (failure.hint.clone(), failure.code),
@@ -83,6 +87,9 @@ fn client_hint(error: &Error) -> Option<&'static str> {
                 Some("this device was disconnected; run `countersign login` again")
             }
             "unauthorized" => Some("this key was revoked or has expired; run `countersign login` again"),
+            "forbidden" => Some(
+                "log in anew with the scope admin, as an administrator: countersign login --scope 'openid offline_access admin'",
+            ),
             "slow_down" => Some("too many logins were started; wait a minute"),
             _ => None,
         },

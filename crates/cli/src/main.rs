@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod config;
 mod demo;
+mod desk;
 mod device;
 mod failure;
 mod maintenance;

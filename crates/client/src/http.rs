@@ -92,7 +92,7 @@ pub async fn read<T: DeserializeOwned>(url: &str, request: RequestBuilder) -> Re
         .map_err(|error| Error::Protocol { url: url.to_owned(), why: error.without_url().to_string() })
 }
 
-fn network(url: &str, error: reqwest::Error) -> Error {
+pub fn network(url: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let mut why = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -32,6 +32,7 @@
 //!
 //! `examples/login.rs` is a whole program. The crate links no database and keeps no state but what [`storage`] is told to keep.
 
+mod admin;
 #[cfg(feature = "browser")]
 mod browser;
 mod error;
@@ -45,6 +46,7 @@ mod ring;
 pub mod storage;
 mod verify;
 
+pub use admin::Admin;
 #[cfg(feature = "browser")]
 pub use browser::BrowserLogin;
 pub use countersign_core::secret::Plain;

@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "what was tried is worth telling")]
 
+mod administration;
 mod aisopod;
 mod cluster;
 mod commands;

@@ -22,16 +22,19 @@ const BATCH: u32 = 200;
 /// How often the end of the chain is written to the log, which whoever changes the database does not have.
 const TELL: Duration = Duration::from_hours(1);
 
-/// Seals until it is told to stop.
+/// Seals until it is told to stop, and then once more.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut told = None;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
+        let stopping = tokio::select! {
+            () = stop.cancelled() => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
         if let Err(error) = seal(&app).await {
             tracing::error!(%error, "the audit trail was not sealed; the next look tries again");
+        }
+        if stopping {
+            return;
         }
         let now = app.clock.now();
         if told.is_none_or(|told| now.since(told) >= TELL) {
