@@ -39,7 +39,7 @@ async fn run(arguments: Arguments) -> Outcome {
     let global = arguments.global;
     match arguments.command {
         Command::Demo(options) => demo::run(options).await,
-        Command::Serve(options) => serve::run(&global, options).await,
+        Command::Serve(options) => Box::pin(serve::run(&global, options)).await,
         Command::Login(options) => device::login(options).await,
         Command::Pair(options) => device::pair(options).await,
         Command::Whoami(options) => device::whoami(options).await,

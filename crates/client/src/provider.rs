@@ -74,7 +74,9 @@ impl Provider {
             Err(error) => return Err(error),
         };
         let pairs = [("client_id", client_id), ("request_uri", pushed.request_uri.as_str())];
-        Ok(url::Url::parse_with_params(authorize, &pairs).ok().map(String::from))
+        let url = url::Url::parse_with_params(authorize, &pairs).ok();
+        // A browser is opened for pages, and for nothing else that a server may name.
+        Ok(url.filter(|url| matches!(url.scheme(), "http" | "https")).map(String::from))
     }
 
     /// Spends a refresh token for new tokens (RFC 6749 §6).

@@ -325,13 +325,29 @@ fn is_same_but_for_port(known: &str, uri: &str) -> bool {
     loopback(known).is_some_and(|known| loopback(uri) == Some(known))
 }
 
+/// Whether what stands before the path is a host as browsers spell it, with a port or without.
+fn is_host(rest: &str) -> bool {
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let place = rest.get(..end).unwrap_or_default();
+    let (host, port) = match place.strip_prefix('[') {
+        Some(v6) => match v6.split_once(']') {
+            Some((v6, port)) if v6.parse::<std::net::Ipv6Addr>().is_ok() => (place, port.strip_prefix(':')),
+            _ => return false,
+        },
+        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    let plain =
+        host.starts_with('[') || host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    !host.is_empty() && plain && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
 /// Whether codes and browsers may be sent there: https, this very machine, or a scheme of an app's own
 /// that holds a dot, as the reverse domain of RFC 8252 §7.1 does.
 pub fn is_redirect_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
     is_absolute_uri(uri)
         && match scheme {
-            "https" => rest.strip_prefix("//").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')),
+            "https" => rest.strip_prefix("//").is_some_and(is_host),
             "http" => loopback(uri).is_some(),
             _ => scheme.contains('.'),
         }
@@ -386,9 +402,13 @@ mod tests {
 
     #[test]
     fn codes_go_to_apps_and_to_nobody_else() {
-        for good in
-            ["https://app.example/cb", "http://127.0.0.1/cb", "http://localhost:8000", "com.example.app:/cb"]
-        {
+        for good in [
+            "https://app.example:8443/cb",
+            "https://[2001:db8::1]/cb",
+            "http://127.0.0.1/cb",
+            "http://localhost:8000",
+            "com.example.app:/cb",
+        ] {
             assert!(is_redirect_uri(good), "{good}");
         }
         for bad in [
@@ -399,6 +419,10 @@ mod tests {
             "https://user@app.example/",
             "https://app.example/cb#x",
             "https://*.example/cb",
+            "https://a;b.example/",
+            "https://%2A/",
+            "https://a.example:99999/",
+            "https://[::1/",
             "app",
         ] {
             assert!(!is_redirect_uri(bad), "{bad}");

@@ -8,6 +8,7 @@ use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
 
 use crate::config::{Config, PublicUrl};
+use crate::flow::audit::Trail;
 use crate::flow::passkeys::Verifier;
 use crate::hub::Hub;
 use crate::issuers::Issuers;
@@ -52,6 +53,7 @@ pub struct App {
     pub hub: Arc<Hub>,
     pub places: Places,
     pub mailer: Mailer,
+    pub trail: Trail,
 }
 
 /// Something failed that no caller can help. It is logged once, at the door, with the request's id.
@@ -166,6 +168,7 @@ impl App {
                 clock.clone(),
             ),
             hub,
+            trail: Trail::default(),
             mailer: Mailer::new(config.notices.mail.as_ref()).map_err(Fault::Mail)?,
             places: Places::open(&config.geoip).map_err(Fault::Places)?,
             codes_per_client: PerMinute::new(config.limits.device_codes_per_client, clock.clone()),

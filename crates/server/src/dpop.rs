@@ -62,13 +62,8 @@ impl Proof {
         !matches!(self.sent, Ok(None))
     }
 
-    /// The key that was shown, if one was. `token` is what it must name, at a resource.
-    pub async fn key(
-        &mut self,
-        app: &App,
-        token: Option<&str>,
-        now: Timestamp,
-    ) -> Answer<Result<Option<Thumbprint>, Unproven>> {
+    /// The key that was shown, if one was.
+    async fn key(&mut self, app: &App, now: Timestamp) -> Answer<Result<Option<Thumbprint>, Unproven>> {
         let text = match &self.sent {
             Ok(None) => return Ok(Ok(None)),
             Ok(Some(text)) => text,
@@ -77,13 +72,22 @@ impl Proof {
         if let Some(known) = &self.known {
             return Ok(known.clone().map(Some));
         }
-        let verified = match verify(text, &self.method, &self.url, token, now) {
+        let verified = match verify(text, &self.method, &self.url, None, now) {
             Ok((key, shown)) if once::show(app, &shown).await? => Ok(key),
             Ok(_) => Err("this proof was shown before".to_owned()),
             Err(why) => Err(why),
         };
         self.known = Some(verified.clone());
         Ok(verified.map(Some))
+    }
+
+    /// The key that was shown, however often: for what is harmless twice.
+    pub fn peek(&self, now: Timestamp) -> Result<Option<Thumbprint>, Unproven> {
+        match &self.sent {
+            Ok(None) => Ok(None),
+            Ok(Some(text)) => verify(text, &self.method, &self.url, None, now).map(|(key, _)| Some(key)),
+            Err(why) => Err(why.clone()),
+        }
     }
 
     /// The key that was shown, where `bound` must be or, without it, any may be.
@@ -94,7 +98,7 @@ impl Proof {
         required: bool,
         now: Timestamp,
     ) -> Answer<Result<Option<Thumbprint>, Unproven>> {
-        Ok(match (self.key(app, None, now).await?, bound) {
+        Ok(match (self.key(app, now).await?, bound) {
             (Err(why), _) => Err(why),
             (Ok(None), Some(_)) => Err("this is bound to a key: send a DPoP proof of it".to_owned()),
             (Ok(None), None) if required => Err("this client must send a DPoP proof".to_owned()),
@@ -104,32 +108,47 @@ impl Proof {
     }
 }
 
+/// A key that was shown along with a token. The proof is good once, which is found out once the token is
+/// known to be bound to that key: strangers have nothing remembered.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub thumbprint: Thumbprint,
+    pub shown: Shown,
+}
+
 /// A token as it was presented, and the key that was shown along with it.
 #[derive(Debug)]
 pub struct Presented {
     pub token: Plain,
-    pub key: Option<Thumbprint>,
+    pub key: Option<Key>,
 }
 
 /// What the credentials of a request present: `Authorization: Bearer …`, another of `schemes`, or
 /// `DPoP …` with a proof. None where it is something else.
-pub async fn presented(
+pub fn presented(
     app: &App,
     parts: &Parts,
     credentials: &str,
     schemes: &[&str],
     now: Timestamp,
-) -> Answer<Result<Option<Presented>, Unproven>> {
+) -> Result<Option<Presented>, Unproven> {
     if let Some(token) = http::credential(credentials, schemes) {
-        return Ok(Ok(Some(Presented { token, key: None })));
+        return Ok(Some(Presented { token, key: None }));
     }
-    let Some(token) = http::credential(credentials, &[HEADER]) else { return Ok(Ok(None)) };
-    let mut proof = Proof::of(&parts.headers, parts.method.as_str(), app.public_url.join(parts.uri.path()));
-    Ok(match proof.key(app, Some(token.reveal()), now).await? {
-        Ok(Some(key)) => Ok(Some(Presented { token, key: Some(key) })),
-        Ok(None) => Err("a token with the scheme DPoP needs a proof in the DPoP header".to_owned()),
-        Err(why) => Err(why),
-    })
+    let Some(token) = http::credential(credentials, &[HEADER]) else { return Ok(None) };
+    let proof = Proof::of(&parts.headers, parts.method.as_str(), app.public_url.join(parts.uri.path()));
+    let text = proof.sent?.ok_or("a token with the scheme DPoP needs a proof in the DPoP header")?;
+    let (thumbprint, shown) = verify(&text, &proof.method, &proof.url, Some(token.reveal()), now)?;
+    Ok(Some(Presented { token, key: Some(Key { thumbprint, shown }) }))
+}
+
+/// Whether a token that is bound so, or not at all, came with what it is bound to, for the first time.
+pub async fn holds(app: &App, bound: Option<&Thumbprint>, key: Option<&Key>) -> Answer<bool> {
+    match (bound, key) {
+        (None, None) => Ok(true),
+        (Some(bound), Some(key)) if *bound == key.thumbprint => once::show(app, &key.shown).await,
+        _ => Ok(false),
+    }
 }
 
 #[derive(Deserialize)]

@@ -109,7 +109,17 @@ impl Issuers {
 /// # Errors
 /// What the HTTP client says if it cannot be made.
 pub fn http_client() -> Result<reqwest::Client, String> {
-    reqwest::Client::builder()
+    http_client_with(|builder| builder)
+}
+
+/// The same, with something else about it.
+///
+/// # Errors
+/// What the HTTP client says if it cannot be made.
+pub fn http_client_with(
+    more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, String> {
+    more(reqwest::Client::builder())
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))

@@ -63,13 +63,12 @@ fn endpoint(method: Method, path: &str, access: Access, handler: MethodRouter<Ar
 /// The routes of the public listener, below the public URL's path.
 #[rustfmt::skip]
 pub fn table(verification_path: &str) -> Vec<Endpoint> {
-    use Access::{Administrator, Bearer, Caller, Client, ClientOrBearer, Credential, Form, Person, PersonsForm, Public};
+    use Access::{Bearer, Caller, Client, ClientOrBearer, Credential, Form, Person, PersonsForm, Public};
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
     const PUT: Method = Method::PUT;
-    const PATCH: Method = Method::PATCH;
-    vec![
+    let mut all = vec![
         endpoint(GET,  "/.well-known/openid-configuration",       Public,         get(oauth::metadata::discovery)),
         endpoint(GET,  "/.well-known/oauth-authorization-server", Public,         get(oauth::metadata::discovery)),
         endpoint(GET,  "/.well-known/jwks.json",                  Public,         get(oauth::metadata::jwks)),
@@ -106,32 +105,6 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/v1/devices",                             Caller,         get(api::list_devices)),
         endpoint(DELETE, "/v1/devices/{id}",                      Caller,         delete(api::revoke_device)),
         endpoint(GET,  "/ws",                                     Public,         get(ws::upgrade)),
-        endpoint(GET,  "/admin/api/v1/clients",                   Administrator,  get(admin::clients)),
-        endpoint(POST, "/admin/api/v1/clients",                   Administrator,  post(admin::add_client)),
-        endpoint(GET,  "/admin/api/v1/clients/{id}",              Administrator,  get(admin::client)),
-        endpoint(PATCH, "/admin/api/v1/clients/{id}",             Administrator,  patch(admin::edit_client)),
-        endpoint(DELETE, "/admin/api/v1/clients/{id}",            Administrator,  delete(admin::remove_client)),
-        endpoint(POST, "/admin/api/v1/clients/{id}/rotate-secret", Administrator, post(admin::rotate_secret)),
-        endpoint(GET,  "/admin/api/v1/users",                     Administrator,  get(admin::users)),
-        endpoint(POST, "/admin/api/v1/users",                     Administrator,  post(admin::add_user)),
-        endpoint(GET,  "/admin/api/v1/users/{id}",                Administrator,  get(admin::user)),
-        endpoint(PATCH, "/admin/api/v1/users/{id}",               Administrator,  patch(admin::edit_user)),
-        endpoint(DELETE, "/admin/api/v1/users/{id}",              Administrator,  delete(admin::remove_user)),
-        endpoint(POST, "/admin/api/v1/users/{id}/password",       Administrator,  post(admin::password)),
-        endpoint(POST, "/admin/api/v1/users/{id}/disable",        Administrator,  post(admin::disable)),
-        endpoint(POST, "/admin/api/v1/users/{id}/enable",         Administrator,  post(admin::enable)),
-        endpoint(POST, "/admin/api/v1/users/{id}/sign-out",       Administrator,  post(admin::sign_out)),
-        endpoint(POST, "/admin/api/v1/users/{id}/reset-factors",  Administrator,  post(admin::reset_factors)),
-        endpoint(GET,  "/admin/api/v1/devices",                   Administrator,  get(admin::devices)),
-        endpoint(POST, "/admin/api/v1/devices/revoke",            Administrator,  post(admin::sweep)),
-        endpoint(DELETE, "/admin/api/v1/devices/{id}",            Administrator,  delete(admin::revoke_device)),
-        endpoint(POST, "/admin/api/v1/devices/{id}/assign",       Administrator,  post(admin::assign)),
-        endpoint(GET,  "/admin/api/v1/keys",                      Administrator,  get(admin::keys)),
-        endpoint(POST, "/admin/api/v1/keys/rotate",               Administrator,  post(admin::rotate_keys)),
-        endpoint(GET,  "/admin/api/v1/audit",                     Administrator,  get(admin::audit)),
-        endpoint(GET,  "/admin/api/v1/audit/export",              Administrator,  get(admin::export_audit)),
-        endpoint(GET,  "/admin/api/v1/audit/verify",              Administrator,  get(admin::verify_audit)),
-        endpoint(GET,  "/admin/api/v1/figures",                   Administrator,  get(admin::figures)),
         endpoint(GET,  "/",                                       Public,         get(pages::home)),
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),
@@ -157,6 +130,67 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/account/totp",                           Person,         get(pages::totp)),
         endpoint(POST, "/account/totp",                           PersonsForm,    post(pages::enrol)),
         endpoint(GET,  "/account/connect/{id}",                   Person,         get(pages::connecting)),
+    ];
+    all.extend(administration());
+    all
+}
+
+/// The administration, over HTTP and on pages.
+#[rustfmt::skip]
+fn administration() -> Vec<Endpoint> {
+    use Access::{Administrator, Person, PersonsForm};
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const DELETE: Method = Method::DELETE;
+    const PATCH: Method = Method::PATCH;
+    vec![
+        endpoint(GET,  "/admin/api/v1/clients",                   Administrator,  get(admin::clients)),
+        endpoint(POST, "/admin/api/v1/clients",                   Administrator,  post(admin::add_client)),
+        endpoint(GET,  "/admin/api/v1/clients/{id}",              Administrator,  get(admin::client)),
+        endpoint(PATCH, "/admin/api/v1/clients/{id}",             Administrator,  patch(admin::edit_client)),
+        endpoint(DELETE, "/admin/api/v1/clients/{id}",            Administrator,  delete(admin::remove_client)),
+        endpoint(POST, "/admin/api/v1/clients/{id}/rotate-secret", Administrator, post(admin::rotate_secret)),
+        endpoint(GET,  "/admin/api/v1/users",                     Administrator,  get(admin::users)),
+        endpoint(POST, "/admin/api/v1/users",                     Administrator,  post(admin::add_user)),
+        endpoint(GET,  "/admin/api/v1/users/{id}",                Administrator,  get(admin::user)),
+        endpoint(PATCH, "/admin/api/v1/users/{id}",               Administrator,  patch(admin::edit_user)),
+        endpoint(DELETE, "/admin/api/v1/users/{id}",              Administrator,  delete(admin::remove_user)),
+        endpoint(POST, "/admin/api/v1/users/{id}/password",       Administrator,  post(admin::password)),
+        endpoint(POST, "/admin/api/v1/users/{id}/disable",        Administrator,  post(admin::disable)),
+        endpoint(POST, "/admin/api/v1/users/{id}/enable",         Administrator,  post(admin::enable)),
+        endpoint(POST, "/admin/api/v1/users/{id}/sign-out",       Administrator,  post(admin::sign_out)),
+        endpoint(POST, "/admin/api/v1/users/{id}/reset-factors",  Administrator,  post(admin::reset_factors)),
+        endpoint(GET,  "/admin/api/v1/devices",                   Administrator,  get(admin::devices)),
+        endpoint(POST, "/admin/api/v1/devices/revoke",            Administrator,  post(admin::sweep)),
+        endpoint(DELETE, "/admin/api/v1/devices/{id}",            Administrator,  delete(admin::revoke_device)),
+        endpoint(POST, "/admin/api/v1/devices/{id}/assign",       Administrator,  post(admin::assign)),
+        endpoint(GET,  "/admin/api/v1/keys",                      Administrator,  get(admin::keys)),
+        endpoint(POST, "/admin/api/v1/keys/rotate",               Administrator,  post(admin::rotate_keys)),
+        endpoint(GET,  "/admin/api/v1/audit",                     Administrator,  get(admin::audit)),
+        endpoint(GET,  "/admin/api/v1/audit/export",              Administrator,  get(admin::export_audit)),
+        endpoint(GET,  "/admin/api/v1/audit/verify",              Administrator,  get(admin::verify_audit)),
+        endpoint(GET,  "/admin/api/v1/notices",                   Administrator,  get(admin::notices)),
+        endpoint(POST, "/admin/api/v1/notices/{id}/replay",       Administrator,  post(admin::replay_notice)),
+        endpoint(GET,  "/admin",                                  Person,         get(pages::admin::overview)),
+        endpoint(GET,  "/admin/clients",                          Person,         get(pages::admin::clients)),
+        endpoint(GET,  "/admin/clients/new",                      Person,         get(pages::admin::new_client)),
+        endpoint(POST, "/admin/clients/new",                      PersonsForm,    post(pages::admin::make_client)),
+        endpoint(GET,  "/admin/clients/{id}",                     Person,         get(pages::admin::client)),
+        endpoint(POST, "/admin/clients/{id}",                     PersonsForm,    post(pages::admin::change_client)),
+        endpoint(GET,  "/admin/users",                            Person,         get(pages::admin::users)),
+        endpoint(GET,  "/admin/users/new",                        Person,         get(pages::admin::new_user)),
+        endpoint(POST, "/admin/users/new",                        PersonsForm,    post(pages::admin::make_user)),
+        endpoint(GET,  "/admin/users/{id}",                       Person,         get(pages::admin::user)),
+        endpoint(POST, "/admin/users/{id}",                       PersonsForm,    post(pages::admin::change_user)),
+        endpoint(GET,  "/admin/devices",                          Person,         get(pages::admin::devices)),
+        endpoint(POST, "/admin/devices",                          PersonsForm,    post(pages::admin::revoke)),
+        endpoint(GET,  "/admin/keys",                             Person,         get(pages::admin::keys)),
+        endpoint(POST, "/admin/keys",                             PersonsForm,    post(pages::admin::rotate)),
+        endpoint(GET,  "/admin/audit",                            Person,         get(pages::admin::audit)),
+        endpoint(GET,  "/admin/audit/export",                     Person,         get(pages::admin::export)),
+        endpoint(GET,  "/admin/notices",                          Person,         get(pages::admin::notices)),
+        endpoint(POST, "/admin/notices",                          PersonsForm,    post(pages::admin::replay)),
+        endpoint(GET,  "/admin/api/v1/figures",                   Administrator,  get(admin::figures)),
     ]
 }
 

@@ -50,7 +50,7 @@ impl EncodeLabelValue for GrantEvent {
 }
 
 /// Within how many seconds people approve.
-const APPROVAL: [u32; 9] = [5, 10, 20, 30, 60, 120, 300, 600, 1800];
+pub const APPROVAL: [u32; 9] = [5, 10, 20, 30, 60, 120, 300, 600, 1800];
 
 /// Why a node was not paired, besides a person's no and a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

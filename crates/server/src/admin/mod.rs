@@ -6,8 +6,9 @@ mod rest;
 
 pub use self::rest::{
     add_client, add_user, assign, audit, client, clients, devices, disable, edit_client, edit_user, enable,
-    export_audit, figures, keys, method_not_allowed, missing, password, remove_client, remove_user,
-    reset_factors, revoke_device, rotate_keys, rotate_secret, sign_out, sweep, user, users, verify_audit,
+    export_audit, figures, keys, method_not_allowed, missing, notices, password, remove_client, remove_user,
+    replay_notice, reset_factors, revoke_device, rotate_keys, rotate_secret, sign_out, sweep, user, users,
+    verify_audit,
 };
 
 use std::sync::Arc;
@@ -48,13 +49,13 @@ const LIMIT: u32 = 50;
 async fn administrator(app: &App, parts: &Parts, now: Timestamp) -> Result<By, Problem> {
     let repeated = |_| Problem::Invalid("the Authorization header is repeated".to_owned());
     let credentials = http::authorization(&parts.headers).map_err(repeated)?.ok_or(Problem::Stranger)?;
-    let shown = dpop::presented(app, parts, &credentials, http::BEARER, now).await?;
+    let shown = dpop::presented(app, parts, &credentials, http::BEARER, now);
     let shown = shown.map_err(|_| Problem::Stranger)?.ok_or(Problem::Stranger)?;
     let by = |actor| By { actor, address: Some(http::address(parts).to_string()) };
     let text = shown.token.reveal();
     if let Some(Bearer::Client(facts, client)) = access::bearer(app, text, now).await? {
         let found = Bearer::Client(facts, client.clone());
-        return if !found.is_for(app) || found.jkt() != shown.key.as_ref() {
+        return if !found.is_for(app) || !dpop::holds(app, found.jkt(), shown.key.as_ref()).await? {
             Err(Problem::Stranger)
         } else if found.scopes().contains(ADMIN) {
             Ok(by(Actor::Client(client)))

@@ -1,10 +1,8 @@
 //! The handlers: each parses, calls the office, and prints.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -20,8 +18,8 @@ use super::problem::Problem;
 use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
 use crate::app::{App, rfc3339};
 use crate::flow::audit::{self, Filter};
-use crate::flow::office::{DeviceQuery, UserAct, moment};
-use crate::flow::{accounts, figures};
+use crate::flow::office::{DeviceQuery, Refused, UserAct, moment};
+use crate::flow::{accounts, figures, notices};
 use crate::http::{Form, PathId};
 
 type Application = State<Arc<App>>;
@@ -247,30 +245,13 @@ pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
     Ok(answer(StatusCode::OK, &json!({ "items": items, "next": next })))
 }
 
-/// Rows that are read at once while all are sent.
-const EXPORTED: u32 = 500;
-
 /// Everything that fits, as lines of JSON, the newest first.
 pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
     let query = call.query()?;
     let filter = filter(&call, &query).await?;
     audit::exported(&call.app, &call.by, call.now).await?;
-    let app = call.app;
-    let lines = futures_util::stream::unfold(Some(None), move |place| {
-        let (app, filter) = (app.clone(), filter.clone());
-        async move {
-            let before: Option<AuditId> = place?;
-            // Whoever reads it sees that it breaks off.
-            let page = audit::list(&app, &filter, before, EXPORTED).await;
-            let page = page.inspect_err(|error| tracing::error!(%error, "an export broke off")).ok()?;
-            let last = page.last()?.stored.id;
-            let mut text = page.iter().map(|entry| entry.json().to_string()).collect::<Vec<_>>().join("\n");
-            text.push('\n');
-            Some((Ok::<_, Infallible>(Bytes::from(text)), Some(Some(last))))
-        }
-    });
-    let mut response = Body::from_stream(lines).into_response();
+    let mut response = audit::lines(call.app, filter).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -292,6 +273,40 @@ pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
         "hash": hash,
     });
     Ok(answer(StatusCode::OK, &body))
+}
+
+/// Notices that are shown.
+const NOTICES: u32 = 200;
+
+/// What did not arrive, yet or for good.
+pub async fn notices(State(app): Application, parts: Parts) -> Outcome {
+    let call = Call::of(app, parts).await?;
+    let view = |notice: notices::Waiting| {
+        json!({
+            "id": notice.id.to_string(),
+            "event": notice.event,
+            "kind": notice.kind,
+            "target": notice.target,
+            "created_at": rfc3339(notice.created_at),
+            "attempts": notice.attempts,
+            "status": if notice.failed { "failed" } else { "waiting" },
+            "error": notice.error,
+        })
+    };
+    let all = notices::waiting(&call.app, NOTICES).await?;
+    Ok(answer(StatusCode::OK, &json!({ "items": all.into_iter().map(view).collect::<Vec<_>>() })))
+}
+
+pub async fn replay_notice(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
+    with_body(app, request, async |call: Call, Nothing {}| {
+        let done = match id.parse() {
+            Ok(id) => notices::replay(&call.app, &call.by, id, call.now).await?,
+            Err(_) => false,
+        };
+        let missing = || Refused::Missing("there is no notice of this id that was given up".to_owned());
+        if done { Ok(nothing()) } else { Err(Problem::Refused(missing())) }
+    })
+    .await
 }
 
 /// Days of figures, at most.

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use countersign_core::id::DeviceId;
 use countersign_core::key::Key;
+use countersign_core::scope::{ADMIN, Scopes};
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -121,11 +122,20 @@ pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcom
         lifetime: body.number("expires_days", DAYS).and_then(days),
     };
     body.finish()?;
+    may_have(&caller, &order.scopes)?;
     within_limits(&app, &caller.account.id.to_string())?;
     let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     let created = api_keys::create(&app, able, order, http::origin(&parts), now).await?;
     let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
     Ok(made(&plain, &key, now))
+}
+
+fn may_have(caller: &Caller, scopes: &Scopes) -> Result<(), ApiError> {
+    if scopes.contains(ADMIN) && !caller.may_hand_on_admin() {
+        let why = "a key with the scope admin is made by an administrator who signed in here, or with a token that has that scope";
+        return Err(ApiError::Forbidden(why));
+    }
+    Ok(())
 }
 
 fn days(days: u64) -> Option<Duration> {
@@ -153,6 +163,7 @@ pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request
     body.finish()?;
     within_limits(&app, &caller.account.id.to_string())?;
     let key = own_key(&app, &caller, &id, now).await?;
+    may_have(&caller, &key.scopes)?;
     let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     match api_keys::rotate(&app, able, key, overlap, lifetime, http::origin(&parts), now).await? {
         Some((plain, key)) => Ok(made(&plain, &key, now)),

@@ -52,7 +52,7 @@ fn ok(body: Value) -> Response {
 async fn anybody(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
     let repeated = |_| ApiError::InvalidRequest("the Authorization header is repeated");
     if let Some(credentials) = http::authorization(&parts.headers).map_err(repeated)? {
-        let shown = dpop::presented(app, parts, &credentials, http::BEARER, now).await?;
+        let shown = dpop::presented(app, parts, &credentials, http::BEARER, now);
         let shown = shown
             .map_err(ApiError::Unproven)?
             .ok_or(ApiError::Unauthorized("send the credential as `Authorization: Bearer …`"))?;

@@ -138,6 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("mail.from", "", "sender of mail, such as Example <devices@example.com>"),
     setting("mail.language", "en", "language of mail"),
     secret_list("webhooks.endpoints", "who is told of events, by Standard Webhooks: tables { id, url, secret or secret_file, events }; without events of all"),
+    list("webhooks.allowed_networks", "networks that are not public and may be called all the same, such as 10.0.0.0/8; without it webhooks reach public addresses alone"),
     setting("rate_limit.enabled", "true", "whether the limits below hold"),
     setting("rate_limit.device_codes_per_address", "60", "device codes a minute for one address"),
     setting("rate_limit.device_codes_per_client", "600", "device codes a minute for one client"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::secret::Plain;
+use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
@@ -25,6 +26,8 @@ pub struct Notices {
     pub link_ttl: Duration,
     pub mail: Option<Mail>,
     pub webhooks: Vec<Webhook>,
+    /// Networks that are not public and may be called all the same.
+    pub allowed_networks: Vec<IpNet>,
 }
 
 /// How mail is sent.
@@ -118,6 +121,7 @@ impl Notices {
             link_ttl: read.span("notices.link_ttl", Duration::from_mins(1)..=Duration::from_hours(24 * 366)),
             mail,
             webhooks,
+            allowed_networks: read.networks("webhooks.allowed_networks"),
         }
     }
 

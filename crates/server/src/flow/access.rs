@@ -85,18 +85,21 @@ pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bea
             // One that was registered anew is another. A JWT tells whole seconds.
             let same = |client: &Client| found.issued_at + Duration::from_secs(1) > client.created_at;
             let live = client
-                .is_some_and(|client| client.may_use(GrantType::ClientCredentials) && same(&client))
+                .as_ref()
+                .is_some_and(|client| client.may_use(GrantType::ClientCredentials) && same(client))
                 && !families::is_revoked(&app.store, found.id).await?;
-            let id = id.clone();
-            return Ok(live.then(|| Bearer::Client(Box::new(found), id)));
+            let Some(client) = client.filter(|_| live) else { return Ok(None) };
+            // What was taken from the client since is taken from its tokens.
+            let found = AccessFacts { scopes: client.still_allowed(&found.scopes), ..found };
+            return Ok(Some(Bearer::Client(Box::new(found), client.id.clone())));
         }
     };
     let Some((family, owner)) = families::live(&app.store, login, found.id).await? else {
         return Ok(None);
     };
-    if !family.is_live(now) {
-        return Ok(None);
-    }
+    let client = clients::known(app, &family.client).await?;
+    let Some(client) = client.filter(|_| family.is_live(now)) else { return Ok(None) };
+    let found = AccessFacts { scopes: client.still_allowed(&found.scopes), ..found };
     Ok(Some(Bearer::Person(Box::new(Access {
         id: found.id,
         family: family.id,

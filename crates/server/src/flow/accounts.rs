@@ -119,10 +119,18 @@ pub async fn edit(
         if let Some(tier) = changes.tier.clone() {
             account.tier = some(tier).unwrap_or_else(|| "none".to_owned());
         }
-        account.admin = changes.admin.unwrap_or(account.admin);
+        let admin = changes.admin.unwrap_or(account.admin);
+        let promoted = admin != account.admin;
+        account.admin = admin;
         let mut event = app.event(now, Action::UserEdited)?.by(by);
         event.account = Some(account.id);
-        if app.store.commit(vec![accounts::update(&account, now), audit::insert(event)]).await?.is_done() {
+        event.detail = promoted.then(|| if admin { "administrator" } else { "no administrator" }.to_owned());
+        let mut batch = vec![accounts::update(&account, now), audit::insert(event)];
+        if promoted {
+            // None of them sleeps until somebody is an administrator again.
+            batch.push(api_keys::revoke_admin(account.id, now));
+        }
+        if app.store.commit(batch).await?.is_done() {
             account.revision += 1;
             return Ok(Ok(account));
         }

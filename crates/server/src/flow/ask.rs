@@ -88,8 +88,8 @@ pub async fn key(
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
-    // Nobody knows who asks, and nobody may be talked into handing the server over.
-    if client.is_none() && question.scopes.contains(ADMIN) {
+    // Nobody proves who asks here, and nobody may be talked into handing the server over.
+    if question.scopes.contains(ADMIN) {
         return Ok(Err(AskRefusal::Scope(ADMIN.to_owned())));
     }
     let ask = Ask::Key(KeyAsk {
@@ -112,11 +112,13 @@ pub struct AskedByBrowser {
 /// How long a person may take to answer a question that a browser carries.
 const BROWSER_TTL: Duration = Duration::from_mins(10);
 
-/// `question` says where the answer goes.
+/// `question` says where the answer goes. Only a client that `proved` who it is counts against its own
+/// limit: anybody could use that up otherwise.
 pub async fn code(
     app: &App,
     client: &Client,
     question: TokensQuestion,
+    proved: bool,
     from: Origin,
     address: IpAddr,
     now: Timestamp,
@@ -127,6 +129,9 @@ pub async fn code(
     }
     let ask = Ask::Tokens(TokensAsk { client: client.id.clone(), scopes, options });
     let usual = (BROWSER_TTL, app.config.device.interval);
+    if let Err(wait) = within_limits(app, Some(client).filter(|_| proved), address) {
+        return Ok(Err(AskRefusal::TooMany(wait)));
+    }
     let prepared = match prepare(app, Some(client), ask, usual, from, address, now).await? {
         Ok(prepared) => prepared,
         Err(refusal) => return Ok(Err(refusal)),
@@ -151,6 +156,9 @@ async fn open(
     address: IpAddr,
     now: Timestamp,
 ) -> Answer<Result<Asked, AskRefusal>> {
+    if let Err(wait) = within_limits(app, client, address) {
+        return Ok(Err(AskRefusal::TooMany(wait)));
+    }
     let Prepared { grant, narrowed, linkable } =
         match prepare(app, client, ask, usual, from, address, now).await? {
             Ok(prepared) => prepared,
@@ -195,9 +203,6 @@ async fn prepare(
     };
     if let Some(scope) = client.and_then(|client| client.scope_refused(grant.scopes())) {
         return Ok(Err(AskRefusal::Scope(scope.to_owned())));
-    }
-    if let Err(wait) = within_limits(app, client, address) {
-        return Ok(Err(AskRefusal::TooMany(wait)));
     }
     if !policy.may_ask(address) {
         let objection = Objection {

@@ -1,8 +1,9 @@
 //! The audit trail: sealed, held against its seals, read, and forgotten from its beginning.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use countersign_core::audit::{Action, By, Outcome};
 use countersign_core::id::AuditId;
 use countersign_core::secret::Digest;
@@ -10,7 +11,7 @@ use countersign_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Answer, App, rfc3339};
+use crate::app::{Answer, App, Fault, rfc3339};
 use crate::store::Committed;
 pub use crate::store::audit::Filter;
 use crate::store::audit::{self, End, Link, Mark, Stored};
@@ -63,6 +64,10 @@ pub async fn seal(app: &App) -> Answer<u64> {
             return Ok(sealed);
         };
         let last = audit::mark(&app.store, End::Last).await?;
+        if !app.trail.follows(last.as_ref().map(|last| &last.link)) {
+            let why = "the end of the audit trail was taken back behind this server's back: nothing is sealed any more until somebody has looked";
+            return Err(Fault::Page(why.to_owned()));
+        }
         let mut link = last.map_or(BEGINNING, |last| last.link);
         let mut batch = Vec::new();
         for row in &rows {
@@ -73,7 +78,41 @@ pub async fn seal(app: &App) -> Answer<u64> {
         if !app.store.commit(batch).await?.is_done() {
             return Ok(sealed);
         }
+        app.trail.saw(link);
         sealed += count;
+    }
+}
+
+/// The end of the trail as this server saw it last: it never goes back, whoever else seals.
+#[derive(Debug, Default)]
+pub struct Trail(Mutex<Option<Link>>);
+
+impl Trail {
+    fn lock(&self) -> MutexGuard<'_, Option<Link>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, link: Link) {
+        let mut seen = self.lock();
+        if seen.is_none_or(|seen| link.seq > seen.seq) {
+            *seen = Some(link);
+        }
+    }
+
+    /// Whether this end comes after what was seen; then it is what was seen.
+    fn follows(&self, end: Option<&Link>) -> bool {
+        let seen = *self.lock();
+        let fits = match (seen, end) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(seen), Some(end)) => {
+                end.seq > seen.seq || (end.seq == seen.seq && end.hash.matches(&seen.hash))
+            }
+        };
+        if let (true, Some(end)) = (fits, end) {
+            self.saw(*end);
+        }
+        fits
     }
 }
 
@@ -123,8 +162,24 @@ pub struct Verdict {
     pub broken: Option<String>,
 }
 
-/// Holds every row against its seal; or only the last `newest`.
+/// Holds every row against its seal; or only the last `newest`. What others seal or forget meanwhile is
+/// looked at again before anything is called broken.
 pub async fn verify(app: &App, newest: Option<i64>) -> Answer<Verdict> {
+    let first = verify_once(app, newest).await?;
+    if first.broken.is_none() {
+        return Ok(first);
+    }
+    let mut again = verify_once(app, newest).await?;
+    for _ in 0..3 {
+        if again.broken.is_none() || again.broken == first.broken {
+            break;
+        }
+        again = verify_once(app, newest).await?;
+    }
+    Ok(again)
+}
+
+async fn verify_once(app: &App, newest: Option<i64>) -> Answer<Verdict> {
     let unsealed = u64::try_from(audit::count_unsealed(&app.store).await?).unwrap_or(0);
     let (first, last) =
         (audit::mark(&app.store, End::First).await?, audit::mark(&app.store, End::Last).await?);
@@ -162,6 +217,10 @@ pub async fn verify(app: &App, newest: Option<i64>) -> Answer<Verdict> {
         for row in rows {
             let wanted = next(app, &link, &row);
             let found = row.seal.unwrap_or(BEGINNING);
+            if link.seq == last.link.seq {
+                // What was sealed since the end was read.
+                break;
+            }
             if found.seq != wanted.seq {
                 verdict.broken = Some(format!("row {} is missing", wanted.seq));
                 return Ok(verdict);
@@ -261,6 +320,31 @@ pub fn hex(digest: &Digest) -> String {
 pub async fn list(app: &App, filter: &Filter, before: Option<AuditId>, limit: u32) -> Answer<Vec<Entry>> {
     let rows = audit::list(&app.store, filter, before, limit).await?;
     Ok(rows.into_iter().map(|(stored, user)| Entry { stored, user }).collect())
+}
+
+/// Rows that are read at once while all are sent.
+const EXPORTED: u32 = 500;
+
+/// Everything that fits, as lines of JSON, the newest first.
+pub fn lines(app: Arc<App>, filter: Filter) -> Body {
+    Body::from_stream(futures_util::stream::unfold(Some(None), move |place| {
+        let (app, filter) = (app.clone(), filter.clone());
+        async move {
+            let before: Option<AuditId> = place?;
+            // Whoever reads it sees that it breaks off.
+            let page = match list(&app, &filter, before, EXPORTED).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, "an export broke off");
+                    return Some((Err(error), None));
+                }
+            };
+            let last = page.last()?.stored.id;
+            let mut text = page.iter().map(|entry| entry.json().to_string()).collect::<Vec<_>>().join("\n");
+            text.push('\n');
+            Some((Ok(Bytes::from(text)), Some(Some(last))))
+        }
+    }))
 }
 
 /// Notes that somebody took the trail away to read it.

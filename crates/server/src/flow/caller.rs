@@ -2,15 +2,15 @@
 
 use countersign_core::account::{Account, Session, SignIn, Username};
 use countersign_core::audit::Action;
-use countersign_core::grant::Thumbprint;
 use countersign_core::id::{AccountId, DeviceId};
 use countersign_core::key::{self, Key};
 use countersign_core::node::Node;
-use countersign_core::scope::DEVICES;
+use countersign_core::scope::{ADMIN, DEVICES};
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
+use crate::dpop;
 use crate::flow::access::{self, Access, Bearer};
 use crate::flow::{api_keys, login, nodes};
 use crate::issuers::{Unverified, Vouched};
@@ -58,6 +58,17 @@ impl Caller {
             Proof::Token(access) => access.scopes.contains(DEVICES),
             Proof::Key(_) | Proof::Node(_) => false,
         }
+    }
+
+    /// Whether they may make a key that administers: an administrator, who is here themselves or speaks by
+    /// what may administer already. No program gets more than it has.
+    pub fn may_hand_on_admin(&self) -> bool {
+        self.account.admin
+            && match &self.proof {
+                Proof::Session(_) => true,
+                Proof::Token(access) => access.scopes.contains(ADMIN),
+                Proof::Vouched { .. } | Proof::Key(_) | Proof::Node(_) => false,
+            }
     }
 
     /// How they signed in.
@@ -128,7 +139,7 @@ pub struct Presented<'a> {
     /// The device whose imported token it may be.
     pub device: Option<nodes::Named>,
     /// The key that was shown along with it.
-    pub key: Option<&'a Thumbprint>,
+    pub key: Option<&'a dpop::Key>,
 }
 
 /// Whose token or key this is.
@@ -172,7 +183,12 @@ pub async fn by_bearer(
             }
         };
     }
-    let found = access::bearer(app, text, now).await?.filter(|found| found.is_for(app) && found.jkt() == key);
+    let found = access::bearer(app, text, now).await?.filter(|found| found.is_for(app));
+    if let Some(found) = &found
+        && !dpop::holds(app, found.jkt(), key).await?
+    {
+        return Ok(Err(Stranger::Invalid));
+    }
     Ok(match found {
         Some(Bearer::Person(access)) => {
             Ok(Caller { account: access.owner.clone(), proof: Proof::Token(access) })

@@ -354,7 +354,8 @@ pub async fn edit(
     now: Timestamp,
 ) -> Answer<Result<Client, ClientRefusal>> {
     let event = event(app, id, Action::ClientEdited, now)?.by(by);
-    edit_with(app, id, settings, seen, event, now).await
+    // Whoever registered it does not undo what an administrator decided.
+    edit_with(app, id, settings, seen, event, Some(clients::forget_registration(id)), now).await
 }
 
 pub async fn edit_with(
@@ -363,6 +364,7 @@ pub async fn edit_with(
     settings: ClientSettings,
     seen: Option<u32>,
     event: AuditEvent,
+    also: Option<Stmt>,
     now: Timestamp,
 ) -> Answer<Result<Client, ClientRefusal>> {
     for _ in 0..LOOKS {
@@ -377,7 +379,8 @@ pub async fn edit_with(
             return Ok(Err(refusal));
         }
         ensure_key(app, &client, now).await?;
-        let batch = vec![clients::update(&client)?, audit::insert(event.clone()), tell(id)];
+        let mut batch = vec![clients::update(&client)?, audit::insert(event.clone()), tell(id)];
+        batch.extend(also.clone());
         if app.store.commit(batch).await?.is_done() {
             client.revision += 1;
             return Ok(Ok(client));
@@ -436,6 +439,8 @@ pub async fn remove_with(
     let batch = vec![
         clients::remove(id),
         families::end_of_client(id, now),
+        // While its logins can still be told.
+        api_keys::revoke_made_with_client(id, now),
         api_keys::revoke_of_client(id, now),
         grants::end_of_client(id, now),
         audit::insert(event),

@@ -19,6 +19,7 @@ use crate::app::{Answer, App};
 use crate::dpop::{Proof, Unproven};
 use crate::flow::api_keys::{self, NewKey};
 use crate::flow::clients::known;
+use crate::flow::devices;
 use crate::flow::notices::{self, NewDevice};
 use crate::flow::pin::{self, Checked, Typed};
 use crate::flow::policy::{self, Objection, Ruling};
@@ -121,6 +122,11 @@ pub async fn redeem_code(
         let Some(asked) = ask.options.code.as_ref().filter(|_| ask.client == client.id) else {
             return Ok(Polled::Unknown);
         };
+        let challenge = URL_SAFE_NO_PAD.encode(Digest::of(request.verifier).as_bytes());
+        let fits = Digest::of(&challenge).matches(&Digest::of(&asked.challenge));
+        if !fits || request.redirect_uri.is_some_and(|uri| uri != asked.redirect_uri) {
+            return Ok(Polled::Unknown);
+        }
         let approval = match &grant.state {
             State::Approved(approval) if now < approval.at + CODE_TTL => approval,
             State::Approved(_) => return Ok(Polled::Expired),
@@ -131,17 +137,13 @@ pub async fn redeem_code(
                 event.device = Some(*device);
                 event.detail = Some("an authorization code came twice".to_owned());
                 // A conflict: it ended before.
-                let ended = vec![families::end_live(*device, now), audit::insert(event)];
+                let mut ended = vec![families::end_live(*device, now), audit::insert(event)];
+                ended.extend(devices::offspring(*device, now));
                 let _ended: Committed = app.store.commit(ended).await?;
                 return Ok(Polled::Spent);
             }
             State::Pending | State::Denied { .. } => return Ok(Polled::Unknown),
         };
-        let challenge = URL_SAFE_NO_PAD.encode(Digest::of(request.verifier).as_bytes());
-        let fits = Digest::of(&challenge).matches(&Digest::of(&asked.challenge));
-        if !fits || request.redirect_uri.is_some_and(|uri| uri != asked.redirect_uri) {
-            return Ok(Polled::Unknown);
-        }
         let (bound, must) = (ask.options.jkt.as_ref(), client.details.dpop_bound);
         let key = match proof.expect(app, bound, must, now).await? {
             Ok(key) => key,

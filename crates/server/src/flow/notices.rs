@@ -2,7 +2,7 @@
 //! nothing is told that did not happen and nothing that did is forgotten. `crate::notices` sends it.
 
 use countersign_core::account::Account;
-use countersign_core::audit::Action;
+use countersign_core::audit::{Action, By};
 use countersign_core::client::ClientId;
 use countersign_core::grant::{Door, Origin};
 use countersign_core::id::{DeviceId, NoticeId};
@@ -174,4 +174,43 @@ pub async fn follow(app: &App, token: &str, from: &Origin, now: Timestamp) -> An
         }
     }
     Ok(false)
+}
+
+/// A notice that did not arrive, yet or for good.
+#[derive(Debug)]
+pub struct Waiting {
+    pub id: NoticeId,
+    /// Its type, such as `device.connected`.
+    pub event: String,
+    /// `mail` or `webhook`.
+    pub kind: String,
+    /// Which webhook.
+    pub target: String,
+    pub created_at: Timestamp,
+    pub attempts: i64,
+    pub failed: bool,
+    pub error: Option<String>,
+}
+
+/// Those that nobody tries any more, then those that wait.
+pub async fn waiting(app: &App, limit: u32) -> Answer<Vec<Waiting>> {
+    let view = |stuck: notices::Stuck| Waiting {
+        event: open(app, stuck.id, &stuck.body)
+            .map_or_else(|_| "unreadable".to_owned(), |notice| notice.kind),
+        id: stuck.id,
+        kind: stuck.kind,
+        target: stuck.target,
+        created_at: stuck.created_at,
+        attempts: stuck.attempts,
+        failed: stuck.failed_at.is_some(),
+        error: stuck.error,
+    };
+    Ok(notices::stuck(&app.store, limit).await?.into_iter().map(view).collect())
+}
+
+/// Has one tried again from the beginning. False if it is not there, or on its way already.
+pub async fn replay(app: &App, by: &By, id: NoticeId, now: Timestamp) -> Answer<bool> {
+    let mut event = app.event(now, Action::NoticeReplayed)?.by(by);
+    event.detail = Some(id.to_string());
+    Ok(app.store.commit(vec![notices::replay(id, now), audit::insert(event)]).await?.is_done())
 }

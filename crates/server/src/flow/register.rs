@@ -79,8 +79,10 @@ impl Metadata {
         let grants = said.iter().map(|name| name.parse::<GrantType>()).collect::<Result<Vec<_>, _>>();
         let scopes: Scopes = match &self.scope {
             Some(scope) => scope.parse().map_err(odd)?,
-            None => allowed.clone(),
+            None => Scopes::default(),
         };
+        // None at all would mean the standard ones.
+        let scopes = if scopes.is_empty() { allowed.clone() } else { scopes };
         if let Some(scope) = scopes.first_outside(allowed) {
             return Err(odd(format!("the scope {scope} is not for clients that register themselves")));
         }
@@ -181,7 +183,7 @@ pub async fn change(
     };
     let settings = ClientSettings { reset: vec![Field::IdTokenAlg], ..settings };
     let event = event(app, &client.id, Action::ClientEdited, from, now)?;
-    clients::edit_with(app, &client.id, settings, None, event, now).await
+    clients::edit_with(app, &client.id, settings, None, event, None, now).await
 }
 
 pub async fn remove(app: &App, client: &Client, from: &Origin, now: Timestamp) -> Answer<()> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{Answer, App};
 use crate::dpop::{Proof, Unproven};
-use crate::flow::policy;
+use crate::flow::{devices, policy};
 use crate::store::families::{AccessFacts, Whose};
 use crate::store::{Committed, Stmt, audit, families};
 
@@ -361,8 +361,12 @@ pub(super) async fn end(app: &App, family: &Family, action: Action, now: Timesta
     event.account = Some(family.account);
     event.client = Some(family.client.clone());
     event.device = Some(family.id);
+    let mut batch = vec![families::end_live(family.id, now), audit::insert(event)];
+    if action == Action::TokenReused {
+        // Somebody else has a copy, and may have made things with it.
+        batch.extend(devices::offspring(family.id, now));
+    }
     // A conflict: it ended before, and that was written down then.
-    let _ended: Committed =
-        app.store.commit(vec![families::end_live(family.id, now), audit::insert(event)]).await?;
+    let _ended: Committed = app.store.commit(batch).await?;
     Ok(())
 }

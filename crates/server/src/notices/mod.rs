@@ -2,6 +2,7 @@
 //! does not arrive is tried again, later and later, and then kept as failed.
 
 mod mail;
+mod reach;
 mod webhook;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use self::mail::Mailer;
+use self::reach::Reach;
 use crate::app::{Answer, App, Fault};
 use crate::flow::notices::open;
 use crate::issuers;
@@ -45,7 +47,8 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     if !app.config.notices.any() {
         return;
     }
-    let http = match issuers::http_client() {
+    let reach = Reach::new(&app.config.notices.allowed_networks);
+    let http = match issuers::http_client_with(|builder| builder.dns_resolver(reach.clone())) {
         Ok(http) => http,
         Err(why) => {
             tracing::error!(why, "no notice can be sent");

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::time::Timestamp;
 
+use super::reach::{PRIVATE_ADDRESS, Reach};
 use crate::app::App;
 use crate::flow::notices::Notice;
 use crate::store::notices::Due;
@@ -18,6 +19,9 @@ pub async fn send(
 ) -> Result<(), String> {
     let hook = app.config.notices.webhooks.iter().find(|hook| hook.id == due.target);
     let hook = hook.ok_or_else(|| "there is no such webhook any more".to_owned())?;
+    if !Reach::new(&app.config.notices.allowed_networks).may_call(&hook.url) {
+        return Err(PRIVATE_ADDRESS.to_owned());
+    }
     let body = serde_json::to_string(notice).map_err(|error| error.to_string())?;
     let id = format!("msg_{}", due.id);
     let request = http
@@ -27,9 +31,18 @@ pub async fn send(
         .header("webhook-timestamp", now.secs().to_string())
         .header("webhook-signature", sign(&hook.key, &id, now.secs(), &body))
         .body(body);
-    let answered = request.send().await.map_err(|error| error.without_url().to_string())?;
+    let answered = request.send().await.map_err(|error| why(&error.without_url()))?;
     let status = answered.status();
     if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+}
+
+/// What is at the bottom of it: the outer words say that it did not work.
+fn why(error: &reqwest::Error) -> String {
+    let mut source: &dyn std::error::Error = error;
+    while let Some(inner) = source.source() {
+        source = inner;
+    }
+    source.to_string()
 }
 
 fn sign(key: &[u8], id: &str, timestamp: i64, body: &str) -> String {

@@ -88,10 +88,10 @@ pub async fn push(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let uri = redirect_uri(&client, &form);
     let uri = uri.ok_or_else(|| OAuthError::InvalidRequest("redirect_uri is not registered".to_owned()))?;
     let mut question = question(&form, &uri)?;
-    let mut proof = Proof::of(&parts.headers, "POST", app.public_url.join(PUSH));
-    bind(&mut question.options, &mut proof, &app, now).await?;
+    let proof = Proof::of(&parts.headers, "POST", app.public_url.join(PUSH));
+    bind(&mut question.options, &proof, now)?;
     let (from, address) = (http::origin(&parts), http::address(&parts));
-    let asked = ask::code(&app, &client, question, from, address, now).await?.map_err(refused)?;
+    let asked = ask::code(&app, &client, question, true, from, address, now).await?.map_err(refused)?;
     let body = json!({
         "request_uri": format!("{REQUEST_URI}{}", authorize::handle(&app, asked.grant)),
         "expires_in": ceil_secs(asked.expires_in),
@@ -161,7 +161,7 @@ async fn ask(
         Err(error) => return Ok(back(&error)),
     };
     let (from, address) = (http::origin(parts), http::address(parts));
-    Ok(match ask::code(app, &client, question, from, address, now).await? {
+    Ok(match ask::code(app, &client, question, false, from, address, now).await? {
         Ok(asked) => Ok(authorize::path(&authorize::handle(app, asked.grant))),
         Err(refusal) => match refused(refusal) {
             // RFC 6749 §4.1.2.1 has no word for too many.

@@ -56,7 +56,7 @@ fn required<'a>(form: &'a Form, name: &'static str) -> Result<&'a str, OAuthErro
 pub async fn introspect(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let (parts, form) = form(request).await?;
     let now = app.clock.now();
-    let asker = match bearer(&app, &parts, now).await? {
+    let asker = match bearer(&app, &parts, now)? {
         Some(_) if form.one("client_secret").or(form.one("client_assertion")).is_some() => {
             return Err(client::two_ways());
         }
@@ -192,9 +192,9 @@ pub async fn revoke(State(app): State<Arc<App>>, request: Request) -> Outcome {
 }
 
 /// What a request presents at a resource of ours, if it presents a token.
-async fn bearer(app: &App, parts: &Parts, now: Timestamp) -> Result<Option<Presented>, OAuthError> {
+fn bearer(app: &App, parts: &Parts, now: Timestamp) -> Result<Option<Presented>, OAuthError> {
     let Some(credentials) = client::credentials(&parts.headers)? else { return Ok(None) };
-    dpop::presented(app, parts, &credentials, http::BEARER, now).await?.map_err(OAuthError::UnprovenToken)
+    dpop::presented(app, parts, &credentials, http::BEARER, now).map_err(OAuthError::UnprovenToken)
 }
 
 /// A live access token that is meant for us, has this scope, and was shown with the key that it is bound
@@ -206,14 +206,20 @@ async fn own_access(
     now: Timestamp,
 ) -> Result<Bearer, OAuthError> {
     let found = access::bearer(app, shown.token.reveal(), now).await?.filter(|found| found.is_for(app));
-    let found = found.filter(|found| found.jkt() == shown.key.as_ref()).ok_or(OAuthError::InvalidToken)?;
+    let found = found.ok_or(OAuthError::InvalidToken)?;
+    if found.jkt() != shown.key.as_ref().map(|key| &key.thumbprint) {
+        return Err(OAuthError::InvalidToken);
+    }
+    if !dpop::holds(app, found.jkt(), shown.key.as_ref()).await? {
+        return Err(OAuthError::UnprovenToken("this proof was shown before".to_owned()));
+    }
     if found.scopes().contains(scope) { Ok(found) } else { Err(OAuthError::InsufficientScope(scope)) }
 }
 
 /// OIDC Core §5.3.
 pub async fn userinfo(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let now = app.clock.now();
-    let shown = bearer(&app, &parts, now).await?.ok_or(OAuthError::NoToken)?;
+    let shown = bearer(&app, &parts, now)?.ok_or(OAuthError::NoToken)?;
     let Bearer::Person(access) = own_access(&app, &shown, "openid", now).await? else {
         return Err(OAuthError::InvalidToken);
     };

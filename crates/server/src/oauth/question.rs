@@ -57,8 +57,8 @@ pub async fn device_authorization(State(app): State<Arc<App>>, request: Request)
         return Err(OAuthError::UnauthorizedClient("this client may not use the device flow"));
     }
     let mut options = options(&form)?;
-    let mut proof = Proof::of(&parts.headers, "POST", app.public_url.join(DEVICE_AUTHORIZATION));
-    bind(&mut options, &mut proof, &app, now).await?;
+    let proof = Proof::of(&parts.headers, "POST", app.public_url.join(DEVICE_AUTHORIZATION));
+    bind(&mut options, &proof, now)?;
     let question = TokensQuestion { scopes: scopes(&form)?.unwrap_or_default(), options };
     let (from, address) = (http::origin(&parts), http::address(&parts));
     let asked = ask::tokens(&app, &client, question, from, address, now).await?.map_err(refused)?;
@@ -118,14 +118,10 @@ fn jkt(form: &Form) -> Result<Option<Thumbprint>, OAuthError> {
     form.one("dpop_jkt").map(|jkt| jkt.parse().map_err(bad)).transpose()
 }
 
-/// A proof that came along binds as `dpop_jkt` does; both must be of one key.
-pub async fn bind(
-    options: &mut TokensOptions,
-    proof: &mut Proof,
-    app: &App,
-    now: Timestamp,
-) -> Result<(), OAuthError> {
-    let shown = proof.key(app, None, now).await?.map_err(OAuthError::InvalidProof)?;
+/// A proof that came along binds as `dpop_jkt` does; both must be of one key. Whoever shows it again gets
+/// nothing by it.
+pub fn bind(options: &mut TokensOptions, proof: &Proof, now: Timestamp) -> Result<(), OAuthError> {
+    let shown = proof.peek(now).map_err(OAuthError::InvalidProof)?;
     if let (Some(shown), Some(said)) = (&shown, &options.jkt)
         && shown != said
     {

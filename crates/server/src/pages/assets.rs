@@ -16,6 +16,7 @@ const ICON: &str = include_str!("../../assets/icon.svg");
 
 const SCRIPT: &str = include_str!("../../assets/connect.js");
 const PASSKEY: &str = include_str!("../../assets/passkey.js");
+const ADMIN: &str = include_str!("../../assets/admin.js");
 
 /// The name changes with the content, so that caches may keep it for good.
 fn fingerprint(content: &str) -> String {
@@ -38,6 +39,11 @@ pub fn passkey_name() -> &'static str {
     &NAME
 }
 
+pub fn admin_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("admin.{}.js", fingerprint(ADMIN)));
+    &NAME
+}
+
 pub async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, parts: Parts) -> Response {
     let (kind, body, cache) = match name.as_str() {
         "icon.svg" => ("image/svg+xml", ICON, "public, max-age=86400"),
@@ -49,6 +55,9 @@ pub async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, parts:
         }
         name if name == passkey_name() => {
             ("text/javascript; charset=utf-8", PASSKEY, "public, max-age=31536000, immutable")
+        }
+        name if name == admin_name() => {
+            ("text/javascript; charset=utf-8", ADMIN, "public, max-age=31536000, immutable")
         }
         _ => return missing(State(app), parts).await,
     };

@@ -1,6 +1,7 @@
 //! The pages that people see: server-rendered, without scripts, in their language.
 
 mod account;
+pub mod admin;
 mod assets;
 mod authorize;
 mod browser;

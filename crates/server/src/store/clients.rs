@@ -35,6 +35,7 @@ statements! {
     ROTATE_SECRET = "UPDATE client SET secret_digest = ?2, old_secret_digest = ?3, old_secret_until = ?4, \
                      revision = revision + 1 WHERE id = ?1 AND revision = ?5 AND secret_digest IS NOT NULL";
     REMOVE = "DELETE FROM client WHERE id = ?1";
+    FORGET_REGISTRATION = "UPDATE client SET registration = NULL WHERE id = ?1";
     REGISTRATION = "SELECT registration FROM client WHERE id = ?1";
 }
 
@@ -160,6 +161,11 @@ pub fn rotate_secret(client: &Client, secret: &Digest, old: Option<OldSecret>) -
 
 pub fn remove(id: &ClientId) -> Stmt {
     Stmt::one(REMOVE, vec![id.into()])
+}
+
+/// It does not change itself any more.
+pub fn forget_registration(id: &ClientId) -> Stmt {
+    Stmt::any(FORGET_REGISTRATION, vec![id.into()])
 }
 
 /// What shows that a client changes itself, if it registered itself.

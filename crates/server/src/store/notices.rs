@@ -12,6 +12,8 @@ statements! {
     ARRIVED = "DELETE FROM outbox WHERE id = ?1 AND next_at = ?2";
     LATER = "UPDATE outbox SET next_at = ?3, error = ?4 WHERE id = ?1 AND next_at = ?2 AND failed_at IS NULL";
     FAILED = "UPDATE outbox SET failed_at = ?3, error = ?4 WHERE id = ?1 AND next_at = ?2 AND failed_at IS NULL";
+    WAITING = "SELECT id, kind, target, body, created_at, attempts, failed_at, error FROM outbox ORDER BY failed_at IS NULL, created_at DESC LIMIT ?1";
+    REPLAY = "UPDATE outbox SET failed_at = NULL, next_at = ?2, attempts = 0 WHERE id = ?1 AND failed_at IS NOT NULL";
     SWEEP = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at <= ?1 LIMIT ?2)";
     INSERT_LINK = "INSERT INTO revoke_link (id, account_id, device_id, expires_at) VALUES (?1, ?2, ?3, ?4)";
     LINK = "SELECT account_id, device_id FROM revoke_link WHERE id = ?1 AND used_at IS NULL AND expires_at > ?2";
@@ -82,6 +84,41 @@ pub fn later(id: NoticeId, until: Timestamp, at: Timestamp, error: &str) -> Stmt
 
 pub fn failed(id: NoticeId, until: Timestamp, at: Timestamp, error: &str) -> Stmt {
     Stmt::any(FAILED, vec![id.into(), until.into(), at.into(), error.into()])
+}
+
+/// One that did not arrive, yet or for good.
+#[derive(Debug)]
+pub struct Stuck {
+    pub id: NoticeId,
+    pub kind: String,
+    pub target: String,
+    pub body: Vec<u8>,
+    pub created_at: Timestamp,
+    pub attempts: i64,
+    pub failed_at: Option<Timestamp>,
+    pub error: Option<String>,
+}
+
+/// Those that nobody tries any more first.
+pub async fn stuck(store: &Store, limit: u32) -> Result<Vec<Stuck>> {
+    let read = |mut row: Row| {
+        Ok(Stuck {
+            id: row.take()?,
+            kind: row.take()?,
+            target: row.take()?,
+            body: row.take()?,
+            created_at: row.take()?,
+            attempts: row.take()?,
+            failed_at: row.take()?,
+            error: row.take()?,
+        })
+    };
+    store.rows(WAITING, &[limit.into()]).await?.into_iter().map(read).collect()
+}
+
+/// A conflict unless nobody tries it any more.
+pub fn replay(id: NoticeId, now: Timestamp) -> Stmt {
+    Stmt::one(REPLAY, vec![id.into(), now.into()])
 }
 
 /// Deletes what failed, or what nobody can have any more, so long after it was written.

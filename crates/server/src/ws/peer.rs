@@ -34,7 +34,7 @@ pub enum Peer {
 pub async fn recognise(app: &App, parts: &Parts, now: Timestamp) -> Answer<Option<Peer>> {
     let Ok(credentials) = http::authorization(&parts.headers) else { return Ok(None) };
     let Some(credentials) = credentials else { return Ok(Some(Peer::Nobody)) };
-    let shown = dpop::presented(app, parts, &credentials, &["bearer", "devicetoken"], now).await?;
+    let shown = dpop::presented(app, parts, &credentials, &["bearer", "devicetoken"], now);
     let Ok(Some(dpop::Presented { token, key })) = shown else { return Ok(None) };
     let digest = Digest::of(token.reveal());
     let named = http::named_device(parts);

@@ -130,14 +130,28 @@ async fn keys_and_clients_may_administer_if_they_were_made_for_it() {
     let (server, token) = office().await;
     let ask = Ask::new(&server, &token);
     // A key of an administrator's with the scope; one without is none.
-    let login = server.access_token("openid devices").await;
+    let mut browser = server.signed_in("alice").await;
+    browser.get("/account").await;
+    let mut keys = Vec::new();
     for (scopes, status) in [("admin", 200), ("other", 403)] {
         let body = json!({ "name": "automation", "scopes": scopes });
-        let made = server.v1(Method::POST, "/v1/auth/api-keys", Some(&login), Some(body)).await;
+        let made = browser.v1(Method::POST, "/v1/auth/api-keys", Some(body)).await;
         assert_eq!(made.status, 201, "{}", made.json);
         let reply = Ask::new(&server, text(&made.json, "api_key")).send(Method::GET, "/keys", None).await;
         assert_eq!(reply.status, status, "{}", reply.json);
+        keys.push(made.json);
     }
+    // A login that may do less makes no key that may do more, nor does somebody who is no administrator.
+    let login = server.access_token("openid devices").await;
+    let body = json!({ "name": "more", "scopes": "admin" });
+    let refused = server.v1(Method::POST, "/v1/auth/api-keys", Some(&login), Some(body.clone())).await;
+    refused.refused(403, "forbidden");
+    let rotate = format!("/v1/auth/api-keys/{}/rotate", text(&keys[0]["key_info"], "id"));
+    server.v1(Method::POST, &rotate, Some(&login), Some(json!({}))).await.refused(403, "forbidden");
+    server.add_user("bob").await;
+    let mut bob = server.signed_in("bob").await;
+    bob.get("/account").await;
+    bob.v1(Method::POST, "/v1/auth/api-keys", Some(body)).await.refused(403, "forbidden");
     let machine = ClientSettings {
         grants: Some(vec![GrantType::ClientCredentials]),
         scopes: Some("admin".parse().unwrap()),
@@ -164,6 +178,23 @@ async fn keys_and_clients_may_administer_if_they_were_made_for_it() {
     // Nobody knows who asks at the CLI door without a client, so nobody gets that scope there.
     let asked = server.v1(Method::POST, "/v1/auth/device", None, Some(json!({ "scopes": "admin" }))).await;
     asked.refused(400, "invalid_scope");
+    let named = json!({ "scopes": "admin", "client_id": "console" });
+    server.v1(Method::POST, "/v1/auth/device", None, Some(named)).await.refused(400, "invalid_scope");
+    // What is taken from a client is taken from its tokens at once, and it cannot give it back to itself.
+    let less = json!({ "scopes": ["openid"] });
+    ask.send(Method::PATCH, "/clients/terraform", Some(less)).await.ok();
+    Ask::new(&server, &machine).send(Method::GET, "/users", None).await.problem(403, "forbidden");
+    // Keys that administer end with being an administrator, and do not come back with it.
+    for admin in [false, true] {
+        let changes = Changes { admin: Some(admin), ..Changes::default() };
+        let app = &server.running.app;
+        accounts::edit(app, &By::COMMAND_LINE, &"alice".parse().unwrap(), changes, None, server.now())
+            .await
+            .unwrap()
+            .unwrap();
+        let key = text(&keys[0], "api_key");
+        Ask::new(&server, key).send(Method::GET, "/keys", None).await.problem(401, "unauthorized");
+    }
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn what_is_removed_or_changed_is_missed() {
         ("UPDATE audit SET detail = 'nothing to see here' WHERE seq = 4", "row 4"),
         ("UPDATE audit SET actor = 'client x' WHERE seq = 2", "row 2"),
         ("UPDATE audit SET at = at + 1 WHERE seq = 4", "row 4"),
-        ("UPDATE audit SET account_id = NULL WHERE seq = 5", "row 5"),
+        ("UPDATE audit SET account_id = NULL WHERE seq = (SELECT MIN(seq) FROM audit WHERE account_id IS NOT NULL)", "was changed"),
         ("UPDATE audit SET action = 'client.removed' WHERE seq = 5", "row 5"),
         (
             "UPDATE audit SET seq = -seq WHERE seq IN (3, 4); UPDATE audit SET seq = 7 + seq WHERE seq < 0",
@@ -90,6 +90,35 @@ async fn of_several_who_seal_at_once_the_trail_comes_out_whole() {
     audit::seal(&server.running.app).await.unwrap();
     let verdict = audit::verify(&server.running.app, None).await.unwrap();
     assert_eq!((verdict.broken, verdict.unsealed), (None, 0));
+}
+
+/// Whoever takes the seals away behind a running server's back has nothing sealed anew.
+#[tokio::test]
+async fn a_server_does_not_seal_what_was_taken_back() {
+    let server = with_rows().await;
+    let app = &server.running.app;
+    let before = server.database();
+    before
+        .run("UPDATE audit SET seq = NULL, hash = NULL; DELETE FROM installation WHERE key LIKE 'audit%'")
+        .await;
+    assert!(audit::seal(app).await.is_err());
+    assert_eq!(server.count("audit WHERE seq IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_sealed_or_forgotten_meanwhile_is_no_break() {
+    let server = Server::with(&[("retention.audit", "1s")]).await;
+    let app = &server.running.app;
+    for _ in 0..6 {
+        server.login("tv", "openid").await;
+        server.pass(2);
+        let work = async {
+            audit::seal(app).await.unwrap();
+            audit::sweep(app, server.now() - std::time::Duration::from_secs(1), 3).await.unwrap();
+        };
+        let (verdict, ()) = tokio::join!(audit::verify(app, None), work);
+        assert_eq!(verdict.unwrap().broken, None);
+    }
 }
 
 #[tokio::test]

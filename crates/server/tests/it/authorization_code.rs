@@ -138,6 +138,7 @@ async fn a_code_is_good_once_soon_and_for_who_asked() {
     ] {
         redeem(&server, &code, &wrong).await.refused(400, "invalid_grant");
     }
+    // None of that ended anything: only whoever has the verifier can have had the code.
     redeem(&server, &code, &[("code_verifier", "")]).await.refused(400, "invalid_request");
     redeem(&server, &code, &[("client_id", "tv")]).await.refused(400, "unauthorized_client");
     // It is no device code, and a device code is none of these.
@@ -171,6 +172,42 @@ async fn a_no_is_told_and_nothing_comes_of_it() {
     browser.leave_by("decision", &[("decision", "deny")]).await;
     browser.get(&handle).await;
     browser.expect(400, "expired, or was answered already");
+}
+
+/// Whoever has the code a second time may have had what came of the first time.
+#[tokio::test]
+async fn what_was_made_with_a_stolen_login_ends_with_it() {
+    let server = server().await;
+    let scopes = Some("openid devices".parse().unwrap());
+    server.add_client("app", None, ClientSettings { scopes, ..app() }).await;
+    let mut browser = server.signed_in("alice").await;
+    let code = said(&approve(&mut browser, &[("scope", "openid devices")]).await, "code").unwrap();
+    let tokens = redeem(&server, &code, &[]).await.ok();
+    let token = text(&tokens, "access_token");
+    let body = serde_json::json!({ "name": "made with it" });
+    let made = server.v1(reqwest::Method::POST, "/v1/auth/api-keys", Some(token), Some(body)).await;
+    let key = text(&made.json, "api_key");
+    let me = async || server.v1(reqwest::Method::GET, "/v1/auth/me", Some(key), None).await.status;
+    // Without the verifier nobody shows that they had it.
+    redeem(&server, &code, &[("code_verifier", "x")]).await.refused(400, "invalid_grant");
+    assert_eq!(me().await, 200);
+    redeem(&server, &code, &[]).await.refused(400, "invalid_grant");
+    assert_eq!(me().await, 401);
+}
+
+/// Strangers who open the page without end keep no client from asking.
+#[tokio::test]
+async fn questions_of_strangers_do_not_count_against_a_client() {
+    let server = Server::with(&[("rate_limit.device_codes_per_client", "2")]).await;
+    server.add_client("app", None, app()).await;
+    let mut browser = server.signed_in("alice").await;
+    for _ in 0..5 {
+        browser.get(&path(&question(&[]))).await;
+        browser.expect(200, "Connect this program?");
+    }
+    let form = question(&[]);
+    let pushed = server.http.post(server.url("/oauth2/v1/par")).form(&form).send().await.unwrap();
+    assert_eq!(pushed.status(), 201);
 }
 
 /// Whether the answer may go there is known before anything is sent there.

@@ -241,6 +241,24 @@ async fn one_proof_is_good_once_however_many_send_it() {
     all.iter().filter(|reply| reply.status != 200).for_each(|reply| reply.refused(400, "invalid_dpop_proof"));
 }
 
+/// Whoever has no token, and whoever is refused, has nothing remembered.
+#[tokio::test]
+async fn proofs_of_strangers_are_not_remembered() {
+    let server = Server::with(&[("rate_limit.device_codes_per_address", "2")]).await;
+    let mine = Holder::new();
+    for path in ["/oauth2/v1/userinfo", "/v1/auth/me", "/admin/api/v1/users"] {
+        let proof = mine.with(&server, "GET", path, "x");
+        let request = server.http.get(server.url(path)).header(AUTHORIZATION, "DPoP x").header("DPoP", proof);
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    }
+    let path = "/oauth2/v1/device_authorization";
+    for _ in 0..5 {
+        let proof = mine.proof(&server, "POST", path);
+        post(&server, path, Some(&proof), &[("client_id", "tv")]).await;
+    }
+    assert_eq!(server.count("shown_once").await, 0);
+}
+
 #[tokio::test]
 async fn a_client_may_be_held_to_it() {
     let server = server().await;

@@ -1,5 +1,7 @@
 //! Clients that register themselves (RFC 7591) and change themselves (RFC 7592).
 
+use countersign_core::audit::By;
+use countersign_server::flow::clients::{self, ClientSettings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -131,6 +133,31 @@ async fn a_client_changes_itself_and_nobody_else() {
         .await
         .refused(400, "invalid_client");
     call(&server, Method::GET, &path, Some(token), &json!({})).await.refused(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn what_an_administrator_decided_is_not_undone_by_the_client() {
+    let server = open().await;
+    let mine = register(&server, &metadata()).await.json;
+    let id = text(&mine, "client_id").parse().unwrap();
+    let settings = ClientSettings { dpop_bound: Some(true), ..ClientSettings::default() };
+    let app = &server.running.app;
+    clients::edit(app, &By::COMMAND_LINE, &id, settings, None, server.now()).await.unwrap().unwrap();
+    let path = format!("/oauth2/v1/register/{id}");
+    let token = text(&mine, "registration_access_token");
+    call(&server, Method::PUT, &path, Some(token), &metadata()).await.refused(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn no_scope_at_all_is_not_every_scope() {
+    let settings = [("registration.initial_access_token", TOKEN), ("registration.scopes", "list:openid")];
+    let server = Server::with(&settings).await;
+    let mut body = metadata();
+    body["scope"] = json!("");
+    let made = register(&server, &body).await.json;
+    assert_eq!(made["scope"], "openid");
+    let form = [("client_id", text(&made, "client_id")), ("scope", "openid email")];
+    server.post("/oauth2/v1/device_authorization", &form).await.refused(400, "invalid_scope");
 }
 
 #[tokio::test]
