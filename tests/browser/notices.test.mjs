@@ -48,7 +48,7 @@ before(async () => {
   const endpoint = { id: 'ops', url: `http://127.0.0.1:${hook.address().port}/hook`, secret: SECRET, events: ['device.connected'] };
   server = await startServer(
     `mail.smtp_url=smtp://us:p%40ss@127.0.0.1:${smtp.server.address().port}`, 'mail.from=Devices <devices@example.com>',
-    `webhooks.endpoints=${JSON.stringify([endpoint])}`,
+    `webhooks.endpoints=${JSON.stringify([endpoint])}`, 'webhooks.allowed_networks=["127.0.0.0/8"]',
   );
   browser = await launchBrowser();
   for (const name of ['ada', 'grace']) server.addUser(name, '--email', `${name}@example.com`);

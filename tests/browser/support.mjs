@@ -273,7 +273,11 @@ export async function watchedPage(browser, server, { elsewhere = [], ...options 
     if (request.isNavigationRequest()) documents.add(request.url());
     if (!own.includes(new URL(request.url()).origin)) problems.push(`request to ${request.url()}`);
   });
-  page.on('requestfailed', (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+  // A link that turns out to be a download ends as a navigation, and goes on as a file.
+  const downloads = new Set();
+  page.on('download', (download) => downloads.add(download.url()));
+  const failed = [];
+  page.on('requestfailed', (request) => failed.push(request));
   page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
   page.on('console', (message) => {
     // Chromium also reports the status of pages that are meant to be refusals.
@@ -286,6 +290,9 @@ export async function watchedPage(browser, server, { elsewhere = [], ...options 
     requests,
     async close() {
       await context.close();
+      for (const request of failed.filter((request) => !downloads.has(request.url()))) {
+        problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
+      }
       assert.deepEqual(problems, [], 'the pages asked elsewhere or complained');
     },
   };

@@ -48,7 +48,10 @@ async fn what_is_removed_or_changed_is_missed() {
         ("UPDATE audit SET detail = 'nothing to see here' WHERE seq = 4", "row 4"),
         ("UPDATE audit SET actor = 'client x' WHERE seq = 2", "row 2"),
         ("UPDATE audit SET at = at + 1 WHERE seq = 4", "row 4"),
-        ("UPDATE audit SET account_id = NULL WHERE seq = (SELECT MIN(seq) FROM audit WHERE account_id IS NOT NULL)", "was changed"),
+        (
+            "UPDATE audit SET account_id = NULL WHERE seq = (SELECT MIN(seq) FROM audit WHERE account_id IS NOT NULL)",
+            "was changed",
+        ),
         ("UPDATE audit SET action = 'client.removed' WHERE seq = 5", "row 5"),
         (
             "UPDATE audit SET seq = -seq WHERE seq IN (3, 4); UPDATE audit SET seq = 7 + seq WHERE seq < 0",

@@ -8,8 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use countersign_core::admin::{ClientView, DeviceView, KeyView, SweepRequest, UserView};
-use url::form_urlencoded::Serializer;
+use countersign_core::grant::Door;
 
+use super::filters::{Field, choice, field, following};
 use super::{Desk, Page, Said, get, post, status};
 use crate::app::{App, rfc3339};
 use crate::flow::accounts;
@@ -41,13 +42,6 @@ struct ListPage {
     forms: Vec<Panel>,
 }
 
-struct Field {
-    name: &'static str,
-    label: &'static str,
-    value: String,
-    hint: Option<&'static str>,
-}
-
 #[derive(Default)]
 struct Row {
     cells: Vec<String>,
@@ -77,21 +71,6 @@ struct Panel {
 
 /// Rows of one page.
 const ROWS: u32 = 50;
-
-fn field(query: &Form, name: &'static str, label: &'static str, hint: Option<&'static str>) -> Field {
-    Field { name, label, value: query.one(name).unwrap_or_default().to_owned(), hint }
-}
-
-/// The same search, from there on.
-fn next(filters: &[Field], cursor: Option<String>) -> Option<String> {
-    let cursor = cursor?;
-    let mut query = Serializer::new(String::new());
-    for filter in filters.iter().filter(|filter| !filter.value.is_empty()) {
-        query.append_pair(filter.name, &filter.value);
-    }
-    query.append_pair("cursor", &cursor);
-    Some(query.finish())
-}
 
 fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
@@ -154,7 +133,7 @@ pub async fn clients(State(app): State<Arc<App>>, parts: Parts) -> Response {
             ..Row::default()
         };
         list.rows = page.items.into_iter().map(row).collect();
-        list.next = next(&list.filters, page.next);
+        list.next = following(&list.filters, page.next);
         show(list, None)
     })
     .await
@@ -187,7 +166,7 @@ pub async fn users(State(app): State<Arc<App>>, parts: Parts) -> Response {
             ..Row::default()
         };
         list.rows = page.items.into_iter().map(row).collect();
-        list.next = next(&list.filters, page.next);
+        list.next = following(&list.filters, page.next);
         show(list, None)
     })
     .await
@@ -200,12 +179,12 @@ async fn device_list(desk: &Desk<'_>, query: &Form, said: Option<Said>) -> Outco
         field(query, "user", "User", None),
         field(query, "client", "Client", None),
         field(query, "address", "Address", None),
-        field(query, "door", "Door", Some("oauth, cli, socket")),
-        field(query, "status", "Status", Some("active")),
+        choice(query, "door", "Door", &Door::ALL.map(Door::name)),
+        choice(query, "status", "Status", &["active"]),
     ];
     list.heads = vec!["Name", "User", "Door", "Client", "From", "Connected", "Last used", "Status"];
     list.actions = true;
-    let panel = |name, label, hint| Field { name, label, value: String::new(), hint };
+    let panel = |name, label, hint| Field { name, label, value: String::new(), hint, choices: Vec::new() };
     list.forms = vec![Panel {
         title: "Disconnect many at once",
         text: "Everything that fits all of these is revoked, and open questions are denied.",
@@ -256,7 +235,7 @@ async fn device_list(desk: &Desk<'_>, query: &Form, said: Option<Said>) -> Outco
         }
     };
     list.rows = page.items.into_iter().map(row).collect();
-    list.next = next(&list.filters, page.next);
+    list.next = following(&list.filters, page.next);
     list.said = said;
     show(list, None)
 }
@@ -422,10 +401,10 @@ pub async fn audit(State(app): State<Arc<App>>, parts: Parts) -> Response {
             }
         };
         list.rows = rows.into_iter().map(row).collect();
-        let all = next(&list.filters, Some(String::new())).unwrap_or_default();
+        let all = following(&list.filters, Some(String::new())).unwrap_or_default();
         list.more =
             vec![(format!("/admin/audit/export?{all}"), "Download everything that fits (JSON lines)")];
-        list.next = next(&list.filters, cursor);
+        list.next = following(&list.filters, cursor);
         show(list, None)
     })
     .await

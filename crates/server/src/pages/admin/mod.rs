@@ -1,6 +1,7 @@
 //! `/admin`: for administrators. These pages speak English alone.
 
 mod clients;
+mod filters;
 mod lists;
 mod overview;
 mod plot;

@@ -66,7 +66,7 @@ pub async fn overview(State(app): State<Arc<App>>, parts: Parts) -> Response {
             approved: count("approved"),
             approval: columns("Time to approval", within(&found), 480)?,
             redeemed: count("redeemed"),
-            logins: columns("Logins", logins(&found, since, desk.now, days), 980)?,
+            logins: columns("Logins", logins(&found, since, desk.now, days), 480)?,
             clients: bars("Logins by client", &named(&found.by_client), false)?,
             refusals: found.refused.len(),
             refused: bars("Refusals", &found.refused, false)?,
@@ -114,9 +114,9 @@ fn within(found: &Overview) -> Vec<Stack> {
 /// Hours are drawn together where there are many.
 fn logins(found: &Overview, since: Timestamp, now: Timestamp, days: u32) -> Vec<Stack> {
     let (step, every, format) = match days {
-        1 => (HOUR, 3, "%H:00"),
-        7 => (HOUR * 6, 4, "%a %d"),
-        _ => (HOUR * 24, 5, "%d %b"),
+        1 => (HOUR, 6, "%H:00"),
+        7 => (HOUR * 6, 4, "%a"),
+        _ => (HOUR * 24, 7, "%d %b"),
     };
     let mut stacks = Vec::new();
     let mut from = hour_of(since);
