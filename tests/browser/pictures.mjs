@@ -1,7 +1,9 @@
-// Makes the README's pictures: the confirm page on a phone, and the demo in a terminal.
+// Makes the README's pictures: the confirm page on a phone, the demo in a terminal, the administration.
 // Run by scripts/pictures.
 import { spawn } from 'node:child_process';
-import { launchBrowser, newDevice, openConfirm, startServer } from './support.mjs';
+import {
+  launchBrowser, newCommandLine, newDevice, newPerson, openConfirm, openSignedIn, startServer,
+} from './support.mjs';
 
 const folder = process.env.PICTURES;
 if (!folder) throw new Error('PICTURES must name the folder to write to');
@@ -15,6 +17,24 @@ const phone = await browser.newPage({ baseURL: server.url, viewport: { width: 39
 const device = await newDevice(server, client);
 await openConfirm(phone, device, 'alice');
 await phone.screenshot({ path: `${folder}/confirm.png`, fullPage: true });
+
+// Some logins, for the overview.
+server.addUser('grace');
+server.addUser('ada', '--admin');
+const sensor = server.addPublicClient('greenhouse-sensor', 'Greenhouse sensor');
+const grace = await newPerson(server, 'grace');
+for (const [asking, decision] of [[client, 'approve'], [client, 'approve'], [sensor, 'approve'], [client, 'deny']]) {
+  const asked = await newDevice(server, asking);
+  await grace.decide(asked.user_code, decision);
+  if (decision === 'approve') await asked.poll();
+}
+const line = await newCommandLine(server, { name: 'backup tool' });
+await grace.decide(line.user_code, 'approve');
+await line.poll();
+const desktop = await browser.newPage({ baseURL: server.url, viewport: { width: 1100, height: 700 }, deviceScaleFactor: 2 });
+await openSignedIn(desktop, '/admin', 'ada');
+await desktop.goto('/admin?days=1');
+await desktop.screenshot({ path: `${folder}/administration.png`, fullPage: true });
 
 // `script` gives the program a terminal, so it shows what a person would see.
 const shown = await new Promise((resolve, reject) => {

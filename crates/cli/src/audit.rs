@@ -58,7 +58,7 @@ pub async fn run(global: &Global, command: AuditCommand) -> Outcome {
                 entries.extend(page);
             }
             if json {
-                return output::json(&entries.iter().map(Entry::json).collect::<Vec<_>>());
+                return output::json(&entries.iter().map(Entry::view).collect::<Vec<_>>());
             }
             let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
             table(&["AT", "ACTION", "OUTCOME", "ABOUT", "BY", "FROM", "REASON"], &rows)
@@ -131,7 +131,7 @@ async fn export(app: &App, filter: &Filter, output: Option<&std::path::Path>) ->
         before = Some(last.stored.id);
         rows += page.len();
         for entry in &page {
-            writeln!(out, "{}", entry.json())?;
+            writeln!(out, "{}", entry.line())?;
         }
     }
     out.flush()?;

@@ -57,6 +57,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Backup(options) => maintenance::backup(&global, options).await,
         Command::Restore(options) => maintenance::restore(&global, options).await,
         Command::Doctor(options) => Box::pin(maintenance::doctor(&global, options)).await,
+        Command::Openapi { sockets } => args::openapi(sockets),
         Command::Completions { shell } => args::completions(shell),
         Command::Man => args::man(),
         Command::Reference => args::reference(),

@@ -1,15 +1,18 @@
 //! What the administration speaks, over HTTP and on the command line alike.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::policy::Exceptions;
 use crate::secret::Plain;
 use crate::time::Span;
-use crate::wire::reveal_option;
+use crate::wire::{reveal, reveal_option};
 
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// What `cursor` must be for the next page; none at the end.
@@ -18,6 +21,7 @@ pub struct Page<T> {
 
 /// A client as it stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientView {
     pub client_id: String,
     pub name: String,
@@ -52,6 +56,7 @@ pub struct ClientView {
 
 /// What is said of a client; what is not said stays, or has its default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientChange {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +100,7 @@ pub struct ClientChange {
 
 /// A new client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewClient {
     pub client_id: String,
@@ -107,6 +113,7 @@ pub struct NewClient {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
     /// How long the old secret goes on; not at all unless said.
@@ -116,6 +123,7 @@ pub struct Rotation {
 
 /// A person as they stand.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserView {
     pub id: String,
     pub name: String,
@@ -134,6 +142,7 @@ pub struct UserView {
 
 /// A new person. Without a password one is made and shown once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     pub name: String,
@@ -151,6 +160,7 @@ pub struct NewUser {
 
 /// What is changed of a person; an empty text takes it away.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct UserChange {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,6 +175,7 @@ pub struct UserChange {
 
 /// A new password; without one it is made and shown once.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct NewPassword {
     #[serde(serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
@@ -173,6 +184,7 @@ pub struct NewPassword {
 
 /// A credential of any door.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceView {
     pub id: String,
     /// `oauth`, `cli` or `socket`.
@@ -191,6 +203,7 @@ pub struct DeviceView {
 
 /// What is revoked at once: everything that fits all of these; one at least must be said.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SweepRequest {
     /// An address or a network.
@@ -206,6 +219,7 @@ pub struct SweepRequest {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Swept {
     pub revoked: Vec<DeviceView>,
     /// Questions that were still open.
@@ -213,6 +227,7 @@ pub struct Swept {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Assignment {
     /// Whose it is from now on.
@@ -221,6 +236,7 @@ pub struct Assignment {
 
 /// A signing key, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyView {
     pub id: String,
     pub alg: String,
@@ -231,15 +247,124 @@ pub struct KeyView {
     pub retired_at: Option<String>,
 }
 
+/// A list that is not paged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Items<T> {
+    pub items: Vec<T>,
+}
+
+/// A password that was made here, shown this once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MadePassword {
+    #[serde(serialize_with = "reveal")]
+    pub password: Plain,
+}
+
+/// One row of the audit trail.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditView {
+    pub id: String,
+    /// RFC 3339, to the microsecond.
+    pub at: String,
+    /// Such as `grant.approved`.
+    pub action: String,
+    /// `success`, `denied` or `failure`.
+    pub outcome: String,
+    /// Who did it, such as `user 01a2…`, `client television` or `command line`.
+    pub actor: String,
+    pub user_id: Option<String>,
+    pub username: Option<String>,
+    pub client_id: Option<String>,
+    pub grant_id: Option<String>,
+    pub device_id: Option<String>,
+    pub address: Option<String>,
+    pub reason: Option<String>,
+    /// Its place in the chain; none until it is sealed, within a second.
+    pub seq: Option<i64>,
+    pub hash: Option<String>,
+}
+
+/// Whether the audit trail is whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Verdict {
+    pub intact: bool,
+    /// What is wrong, first of all.
+    pub broken: Option<String>,
+    pub rows: u64,
+    pub unsealed: u64,
+    /// The last row of the chain, and its seal.
+    pub last: i64,
+    pub hash: String,
+}
+
+/// A notice that did not arrive, yet or for good.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NoticeView {
+    pub id: String,
+    /// What it tells of, such as `device.connected`.
+    pub event: String,
+    /// `mail` or `webhook`.
+    pub kind: String,
+    /// The person, or the webhook's id.
+    pub target: String,
+    pub created_at: String,
+    pub attempts: i64,
+    /// `waiting` or `failed`.
+    pub status: String,
+    pub error: Option<String>,
+}
+
+/// What happened how often.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Figures {
+    pub since: String,
+    /// Questions by what became of them.
+    pub funnel: BTreeMap<String, i64>,
+    /// How long people took to approve: how many within that many seconds.
+    pub approval: Vec<Within>,
+    /// Those who took longer than all of that.
+    pub slower: i64,
+    pub logins: Vec<Hour>,
+    pub by_client: Vec<Counted>,
+    /// By the limit, or the setting of the policy, that refused.
+    pub refused: Vec<Counted>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Within {
+    pub seconds: u64,
+    pub count: i64,
+}
+
+/// Logins of one hour, by door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Hour {
+    pub hour: String,
+    pub doors: BTreeMap<String, i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Counted {
+    pub name: String,
+    pub count: i64,
+}
+
 /// What went wrong (RFC 9457).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     pub title: String,
     pub status: u16,
     pub detail: String,
-    /// The `X-Request-Id` of the answer, which stands in the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
 }

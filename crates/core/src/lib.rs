@@ -24,6 +24,8 @@ pub mod limit;
 pub mod node;
 pub mod pace;
 pub mod policy;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod scope;
 pub mod secret;
 pub mod text;

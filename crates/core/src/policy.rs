@@ -60,27 +60,33 @@ pub struct Policy {
 
 /// What of a policy is otherwise for one client; what is not said stays. Read from TOML, kept as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Exceptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Span>,
     #[serde(skip_serializing_if = "Option::is_none", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub acr: Option<Acr>,
     #[serde(skip_serializing_if = "Option::is_none", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub mismatch: Option<Mismatch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_uri: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
     pub allowed_requester_cidrs: Option<Vec<Network>>,
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "scopes",
         serialize_with = "names_of"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
     pub scope_cap: Option<Scopes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_ttl: Option<Span>,
     #[serde(skip_serializing_if = "Option::is_none", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub initiation_check: Option<InitiationCheck>,
 }
 

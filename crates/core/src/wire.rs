@@ -22,6 +22,7 @@ pub fn reveal_option<S: Serializer>(secret: &Option<Plain>, to: S) -> Result<S::
 
 /// RFC 8628 §3.2.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceAuthorization {
     #[serde(serialize_with = "reveal")]
     pub device_code: Plain,
@@ -43,6 +44,7 @@ const fn default_interval() -> u64 {
 
 /// RFC 6749 §5.1 and OIDC Core §3.1.3.3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenResponse {
     #[serde(serialize_with = "reveal")]
     pub access_token: Plain,
@@ -59,6 +61,7 @@ pub struct TokenResponse {
 
 /// RFC 6749 §5.2.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     pub error: String,
     #[serde(default)]
@@ -143,6 +146,7 @@ pub struct KeyUser {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyFacts {
     pub id: String,
     pub name: String,

@@ -39,7 +39,9 @@ pub struct Proof {
     sent: Result<Option<String>, Unproven>,
     method: String,
     url: String,
-    known: Option<Result<Thumbprint, Unproven>>,
+    verified: Option<Result<(Thumbprint, Shown), Unproven>>,
+    /// Once it was remembered: whether it was new.
+    new: Option<bool>,
 }
 
 impl Proof {
@@ -54,7 +56,7 @@ impl Proof {
             },
             (Some(_), Some(_)) => Err("there is more than one DPoP header".to_owned()),
         };
-        Self { sent, method: method.to_owned(), url, known: None }
+        Self { sent, method: method.to_owned(), url, verified: None, new: None }
     }
 
     /// Whether there is anything to look at.
@@ -62,35 +64,35 @@ impl Proof {
         !matches!(self.sent, Ok(None))
     }
 
-    /// The key that was shown, if one was.
-    async fn key(&mut self, app: &App, now: Timestamp) -> Answer<Result<Option<Thumbprint>, Unproven>> {
+    /// What was shown, if anything was.
+    fn verified(&mut self, now: Timestamp) -> Result<Option<(Thumbprint, Shown)>, Unproven> {
         let text = match &self.sent {
-            Ok(None) => return Ok(Ok(None)),
+            Ok(None) => return Ok(None),
             Ok(Some(text)) => text,
-            Err(why) => return Ok(Err(why.clone())),
+            Err(why) => return Err(why.clone()),
         };
-        if let Some(known) = &self.known {
-            return Ok(known.clone().map(Some));
-        }
-        let verified = match verify(text, &self.method, &self.url, None, now) {
-            Ok((key, shown)) if once::show(app, &shown).await? => Ok(key),
-            Ok(_) => Err("this proof was shown before".to_owned()),
-            Err(why) => Err(why),
-        };
-        self.known = Some(verified.clone());
-        Ok(verified.map(Some))
+        let verified = self.verified.get_or_insert_with(|| verify(text, &self.method, &self.url, None, now));
+        verified.clone().map(Some)
     }
 
-    /// The key that was shown, however often: for what is harmless twice.
-    pub fn peek(&self, now: Timestamp) -> Result<Option<Thumbprint>, Unproven> {
-        match &self.sent {
-            Ok(None) => Ok(None),
-            Ok(Some(text)) => verify(text, &self.method, &self.url, None, now).map(|(key, _)| Some(key)),
-            Err(why) => Err(why.clone()),
+    /// The key that was shown, where `bound` must be or, without it, any may be; however often it was shown
+    /// before. For what is harmless twice: strangers have nothing remembered.
+    pub fn peek(
+        &mut self,
+        bound: Option<&Thumbprint>,
+        required: bool,
+        now: Timestamp,
+    ) -> Result<Option<Thumbprint>, Unproven> {
+        let key = self.verified(now)?.map(|(key, _)| key);
+        match (key, bound) {
+            (None, Some(_)) => Err("this is bound to a key: send a DPoP proof of it".to_owned()),
+            (None, None) if required => Err("this client must send a DPoP proof".to_owned()),
+            (Some(key), Some(bound)) if key != *bound => Err("this is bound to another key".to_owned()),
+            (key, _) => Ok(key),
         }
     }
 
-    /// The key that was shown, where `bound` must be or, without it, any may be.
+    /// The same for something that is handed out: from here on the proof is good for nothing else.
     pub async fn expect(
         &mut self,
         app: &App,
@@ -98,13 +100,16 @@ impl Proof {
         required: bool,
         now: Timestamp,
     ) -> Answer<Result<Option<Thumbprint>, Unproven>> {
-        Ok(match (self.key(app, now).await?, bound) {
-            (Err(why), _) => Err(why),
-            (Ok(None), Some(_)) => Err("this is bound to a key: send a DPoP proof of it".to_owned()),
-            (Ok(None), None) if required => Err("this client must send a DPoP proof".to_owned()),
-            (Ok(Some(key)), Some(bound)) if key != *bound => Err("this is bound to another key".to_owned()),
-            (Ok(key), _) => Ok(key),
-        })
+        let key = self.peek(bound, required, now);
+        let Ok(Some((_, shown))) = self.verified(now) else { return Ok(key) };
+        if key.is_err() {
+            return Ok(key);
+        }
+        let new = match self.new {
+            Some(new) => new,
+            None => *self.new.insert(once::show(app, &shown).await?),
+        };
+        Ok(if new { key } else { Err("this proof was shown before".to_owned()) })
     }
 }
 

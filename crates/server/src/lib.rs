@@ -20,6 +20,7 @@ mod limits;
 pub mod logging;
 mod notices;
 mod oauth;
+pub mod openapi;
 mod ops;
 mod origin;
 mod pages;

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::http::{ClientAddress, RequestIdOf};
-use crate::{admin, api, oauth, origin, pages, ws};
+use crate::{admin, api, oauth, openapi, origin, pages, ws};
 
 /// What a caller must bring. A test holds every route against an attempt without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,9 @@ pub fn table(verification_path: &str) -> Vec<Endpoint> {
         endpoint(GET,  "/v1/devices",                             Caller,         get(api::list_devices)),
         endpoint(DELETE, "/v1/devices/{id}",                      Caller,         delete(api::revoke_device)),
         endpoint(GET,  "/ws",                                     Public,         get(ws::upgrade)),
+        endpoint(GET,  "/openapi.json",                           Public,         get(openapi::openapi)),
+        endpoint(GET,  "/openrpc.json",                           Public,         get(openapi::openrpc)),
+        endpoint(GET,  "/docs",                                   Public,         get(openapi::docs)),
         endpoint(GET,  "/",                                       Public,         get(pages::home)),
         endpoint(GET,  "/assets/{name}",                          Public,         get(pages::asset)),
         endpoint(GET,  "/login",                                  Public,         get(pages::login)),

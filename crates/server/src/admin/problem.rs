@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use countersign_core::admin;
 
 use crate::app::Fault;
 use crate::flow::office::Refused;
@@ -83,7 +83,7 @@ impl Problem {
             Self::Invalid(why) => why.clone(),
             Self::Body(bad) => bad.to_string(),
             Self::Refused(refused) => refused.to_string(),
-            Self::Missing | Self::Method => "see the description of this API for what there is".to_owned(),
+            Self::Missing | Self::Method => "/docs on this server says what there is".to_owned(),
             Self::UnderWay => "try again in a moment, with the same Idempotency-Key".to_owned(),
             Self::OtherRequest => "use a new Idempotency-Key for every request that is another".to_owned(),
             Self::Fault(fault) if fault.is_passing() => "try again in a moment".to_owned(),
@@ -98,13 +98,13 @@ impl IntoResponse for Problem {
             tracing::error!(error = %fault, "a request failed");
         }
         let (kind, title) = self.kind();
-        let body = json!({
-            "type": format!("urn:countersign:problem:{kind}"),
-            "title": title,
-            "status": self.status().as_u16(),
-            "detail": self.detail(),
-        });
-        let mut response = (self.status(), body.to_string()).into_response();
+        let body = admin::Problem {
+            kind: format!("urn:countersign:problem:{kind}"),
+            title: title.to_owned(),
+            status: self.status().as_u16(),
+            detail: self.detail(),
+        };
+        let mut response = (self.status(), axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

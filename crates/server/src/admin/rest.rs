@@ -8,11 +8,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use countersign_core::admin::{
-    Assignment, ClientChange, NewClient, NewPassword, NewUser, Rotation, SweepRequest, UserChange,
+    Assignment, ClientChange, Counted, Figures, Hour, Items, MadePassword, NewClient, NewPassword, NewUser,
+    NoticeView, Page, Rotation, SweepRequest, UserChange, Verdict, Within,
 };
 use countersign_core::id::{AuditId, DeviceId};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
@@ -114,7 +114,7 @@ pub async fn password(State(app): Application, PathId(name): PathId, request: Re
     with_body(app, request, async |call: Call, new: NewPassword| {
         let made = done(call.office().set_password(&name, new.password).await?)?;
         Ok(match made {
-            Some(made) => answer(StatusCode::OK, &json!({ "password": made.reveal() })),
+            Some(made) => answer(StatusCode::OK, &MadePassword { password: made }),
             None => nothing(),
         })
     })
@@ -196,13 +196,13 @@ pub async fn assign(State(app): Application, PathId(id): PathId, request: Reques
 
 pub async fn keys(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    Ok(answer(StatusCode::OK, &json!({ "items": call.office().keys().await? })))
+    Ok(answer(StatusCode::OK, &Items { items: call.office().keys().await? }))
 }
 
 pub async fn rotate_keys(State(app): Application, request: Request) -> Outcome {
     with_body(app, request, async |call: Call, Nothing {}| {
         let keys = done(call.office().rotate_keys().await?)?;
-        Ok(answer(StatusCode::OK, &json!({ "items": keys })))
+        Ok(answer(StatusCode::OK, &Items { items: keys }))
     })
     .await
 }
@@ -241,8 +241,8 @@ pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let next = entries.last().filter(|_| more).map(|last| last.stored.id.to_string());
-    let items: Vec<Value> = entries.iter().map(audit::Entry::json).collect();
-    Ok(answer(StatusCode::OK, &json!({ "items": items, "next": next })))
+    let items = entries.iter().map(audit::Entry::view).collect();
+    Ok(answer(StatusCode::OK, &Page { items, next }))
 }
 
 /// Everything that fits, as lines of JSON, the newest first.
@@ -264,14 +264,14 @@ pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
     let verdict = audit::verify(&call.app, None).await?;
     let (last, hash) = verdict.last.unwrap_or_default();
-    let body = json!({
-        "intact": verdict.broken.is_none(),
-        "broken": verdict.broken,
-        "rows": verdict.rows,
-        "unsealed": verdict.unsealed,
-        "last": last,
-        "hash": hash,
-    });
+    let body = Verdict {
+        intact: verdict.broken.is_none(),
+        broken: verdict.broken,
+        rows: verdict.rows,
+        unsealed: verdict.unsealed,
+        last,
+        hash,
+    };
     Ok(answer(StatusCode::OK, &body))
 }
 
@@ -281,20 +281,18 @@ const NOTICES: u32 = 200;
 /// What did not arrive, yet or for good.
 pub async fn notices(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let view = |notice: notices::Waiting| {
-        json!({
-            "id": notice.id.to_string(),
-            "event": notice.event,
-            "kind": notice.kind,
-            "target": notice.target,
-            "created_at": rfc3339(notice.created_at),
-            "attempts": notice.attempts,
-            "status": if notice.failed { "failed" } else { "waiting" },
-            "error": notice.error,
-        })
+    let view = |notice: notices::Waiting| NoticeView {
+        id: notice.id.to_string(),
+        event: notice.event,
+        kind: notice.kind,
+        target: notice.target,
+        created_at: rfc3339(notice.created_at),
+        attempts: notice.attempts,
+        status: if notice.failed { "failed" } else { "waiting" }.to_owned(),
+        error: notice.error,
     };
     let all = notices::waiting(&call.app, NOTICES).await?;
-    Ok(answer(StatusCode::OK, &json!({ "items": all.into_iter().map(view).collect::<Vec<_>>() })))
+    Ok(answer(StatusCode::OK, &Items { items: all.into_iter().map(view).collect() }))
 }
 
 pub async fn replay_notice(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
@@ -322,21 +320,19 @@ pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
     };
     let since = call.now - Duration::from_hours(24) * days;
     let found = figures::overview(&call.app, since).await?;
-    let logins: Vec<Value> =
-        found.logins.iter().map(|(hour, doors)| json!({ "hour": rfc3339(*hour), "doors": doors })).collect();
-    let pairs = |pairs: &[(String, i64)]| -> Vec<Value> {
-        pairs.iter().map(|(name, count)| json!({ "name": name, "count": count })).collect()
+    let counted = |pairs: Vec<(String, i64)>| {
+        pairs.into_iter().map(|(name, count)| Counted { name, count }).collect::<Vec<_>>()
     };
-    let approval: Vec<Value> =
-        found.approval.iter().map(|(seconds, count)| json!({ "seconds": seconds, "count": count })).collect();
-    let body = json!({
-        "since": rfc3339(since),
-        "funnel": found.funnel,
-        "approval": approval,
-        "slower": found.slower,
-        "logins": logins,
-        "by_client": pairs(&found.by_client),
-        "refused": pairs(&found.refused),
-    });
+    let within = |(seconds, count)| Within { seconds, count };
+    let hour = |(hour, doors)| Hour { hour: rfc3339(hour), doors };
+    let body = Figures {
+        since: rfc3339(since),
+        funnel: found.funnel,
+        approval: found.approval.into_iter().map(within).collect(),
+        slower: found.slower,
+        logins: found.logins.into_iter().map(hour).collect(),
+        by_client: counted(found.by_client),
+        refused: counted(found.refused),
+    };
     Ok(answer(StatusCode::OK, &body))
 }

@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use countersign_core::time::ceil_secs;
 use serde_json::{Value, json};
 
+use super::answers::Failure;
 use super::json::Issue;
 use crate::app::Fault;
 use crate::dpop::Unproven;
-use crate::http::{BadForm, with};
+use crate::http::BadForm;
 
 #[derive(Debug)]
 pub enum ApiError {
@@ -171,17 +172,16 @@ impl IntoResponse for ApiError {
         if let Self::Fault(fault) = &self {
             tracing::error!(error = %fault, "a request failed");
         }
-        let body = json!({
-            "detail": self.detail(),
-            "error": self.code(),
-            "error_description": self.description(),
-        });
-        let interval = match &self {
-            Self::SlowDown(interval) => Some(json!(ceil_secs(*interval))),
-            _ => None,
+        let body = Failure {
+            detail: self.detail(),
+            error: self.code(),
+            error_description: self.description(),
+            interval: match &self {
+                Self::SlowDown(interval) => Some(ceil_secs(*interval)),
+                _ => None,
+            },
+            pin_required: matches!(self, Self::PinRequired),
         };
-        let pin = matches!(self, Self::PinRequired).then(|| json!(true));
-        let body = with(with(body, "interval", interval), "pin_required", pin);
         let mut response = (self.status(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -13,12 +13,12 @@ use countersign_core::key::Key;
 use countersign_core::scope::{ADMIN, Scopes};
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
-use serde_json::{Value, json};
 
+use super::answers::{KeyAsDevice, KeyInfo, Keys, MadeKey, RevokedKey, Said};
 use super::error::ApiError;
 use super::json::Body;
 use super::{Outcome, lacking, no_store, ok, person, reader};
-use crate::app::{App, rfc3339};
+use crate::app::App;
 use crate::flow::api_keys::{self, Order};
 use crate::flow::caller::Caller;
 use crate::flow::policy::Sufficient;
@@ -35,17 +35,8 @@ const OVERLAP_SECONDS: std::ops::RangeInclusive<u64> = 0..=30 * 86_400;
 pub async fn list_keys_as_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let now = app.clock.now();
     let caller = reader(&app, &parts, now).await?;
-    let line = |key: Key| {
-        json!({
-            "id": key.id.to_string(),
-            "name": key.name,
-            "created_at": rfc3339(key.created_at),
-            "last_used": key.last_used.map(rfc3339),
-            "status": if key.is_live(now) { "active" } else { "revoked" },
-        })
-    };
     let keys = api_keys::of_account(&app, &caller.account).await?;
-    Ok(ok(keys.into_iter().map(line).collect()))
+    Ok(ok(keys.into_iter().map(|key| KeyAsDevice::of(key, now)).collect::<Vec<_>>()))
 }
 
 /// A live key of the caller's; a key that calls may only name itself.
@@ -79,36 +70,23 @@ pub async fn revoke_key_as_device(State(app): State<Arc<App>>, PathId(id): PathI
 
 pub async fn revoke_key(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
     let key = revoke(&app, &parts, &id).await?;
-    Ok(ok(json!({ "message": "API key revoked successfully", "key_id": key.id.to_string() })))
-}
-
-fn key_info(key: &Key, now: Timestamp) -> Value {
-    json!({
-        "id": key.id.to_string(),
-        "name": key.name,
-        "key_prefix": key.start,
-        "is_active": key.is_live(now),
-        "created_at": rfc3339(key.created_at),
-        "last_used_at": key.last_used.map(rfc3339),
-        "expires_at": rfc3339(key.expires_at),
-        "scopes": key.scopes.iter().collect::<Vec<_>>(),
-    })
+    Ok(ok(RevokedKey { message: "API key revoked successfully", key_id: key.id.to_string() }))
 }
 
 pub async fn list_keys(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let now = app.clock.now();
     let caller = reader(&app, &parts, now).await?;
     let keys = api_keys::of_account(&app, &caller.account).await?;
-    let lines: Vec<Value> = keys.iter().map(|key| key_info(key, now)).collect();
-    Ok(ok(json!({ "total": lines.len(), "api_keys": lines })))
+    let api_keys: Vec<KeyInfo> = keys.iter().map(|key| KeyInfo::of(key, now)).collect();
+    Ok(ok(Keys { total: api_keys.len(), api_keys }))
 }
 
-fn made(plain: &Plain, key: &Key, now: Timestamp) -> Response {
-    let body = json!({
-        "api_key": plain.reveal(),
-        "key_info": key_info(key, now),
-        "message": "API key created successfully. Save it securely - it won't be shown again!",
-    });
+fn made(api_key: Plain, key: &Key, now: Timestamp) -> Response {
+    let body = MadeKey {
+        api_key,
+        key_info: KeyInfo::of(key, now),
+        message: "API key created successfully. Save it securely - it won't be shown again!",
+    };
     no_store((StatusCode::CREATED, Json(body)))
 }
 
@@ -127,7 +105,7 @@ pub async fn create_key(State(app): State<Arc<App>>, request: Request) -> Outcom
     let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     let created = api_keys::create(&app, able, order, http::origin(&parts), now).await?;
     let (plain, key) = created.ok_or(ApiError::Unauthorized("you are not signed in any more"))?;
-    Ok(made(&plain, &key, now))
+    Ok(made(plain, &key, now))
 }
 
 fn may_have(caller: &Caller, scopes: &Scopes) -> Result<(), ApiError> {
@@ -166,7 +144,7 @@ pub async fn rotate_key(State(app): State<Arc<App>>, PathId(id): PathId, request
     may_have(&caller, &key.scopes)?;
     let able = Sufficient::check(&app, &caller, &http::origin(&parts), now).await?.map_err(lacking)?;
     match api_keys::rotate(&app, able, key, overlap, lifetime, http::origin(&parts), now).await? {
-        Some((plain, key)) => Ok(made(&plain, &key, now)),
+        Some((plain, key)) => Ok(made(plain, &key, now)),
         None => Err(ApiError::Conflict("this key has a successor already, or has ended; rotate that one")),
     }
 }
@@ -181,5 +159,5 @@ pub async fn report_key(State(app): State<Arc<App>>, request: Request) -> Outcom
     api_keys::report(&app, text.trim(), &http::origin(&parts), now).await?;
     let message =
         "Thank you. If this is a live key of this server, it is revoked now, and its owner is told.";
-    Ok(ok(json!({ "message": message })))
+    Ok(ok(Said { message }))
 }

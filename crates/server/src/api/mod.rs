@@ -1,5 +1,6 @@
 //! The CLI door: login that ends in an API key, and what a signed-in person does with keys and devices.
 
+pub mod answers;
 pub mod error;
 mod json;
 pub mod keys;
@@ -11,12 +12,14 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use countersign_core::account::Account;
 use countersign_core::client::{Client, GrantType};
 use countersign_core::code::Pin;
+use countersign_core::secret::Plain;
 use countersign_core::time::{Timestamp, ceil_secs};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::answers::{Approved, Codes, Connected, DashboardCode, KeyFacts, Person};
 use self::error::ApiError;
 use self::json::Body;
 use crate::app::{App, rfc3339};
@@ -25,7 +28,7 @@ use crate::flow::caller::{self, Caller, Presented, Proof, Stranger};
 use crate::flow::clients;
 use crate::flow::collect::{self, Collected, Polled};
 use crate::flow::decide::{self, CodeBox, Decided, Decision, Opened};
-use crate::flow::devices::{self, Device};
+use crate::flow::devices;
 use crate::flow::pin::Typed;
 use crate::flow::policy::{Lacking, Sufficient};
 use crate::flow::reverse::{self, Making, Verified};
@@ -44,7 +47,7 @@ fn no_store(body: impl IntoResponse) -> Response {
     response
 }
 
-fn ok(body: Value) -> Response {
+fn ok(body: impl Serialize) -> Response {
     no_store(Json(body))
 }
 
@@ -102,22 +105,13 @@ async fn person(app: &App, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
     }
 }
 
-fn user(account: &Account) -> Value {
-    json!({
-        "id": account.id.to_string(),
-        "email": account.email,
-        "full_name": account.full_name,
-        "tier": account.tier,
-    })
-}
-
-fn collected(collected: &Collected) -> Response {
+fn collected(collected: Collected) -> Response {
     let Collected { plain, key, owner } = collected;
-    ok(json!({
-        "api_key": plain.reveal(),
-        "user": user(owner),
-        "key": { "id": key.id.to_string(), "name": key.name, "expires_at": rfc3339(key.expires_at) },
-    }))
+    ok(answers::Collected {
+        api_key: plain,
+        user: Person::of(&owner),
+        key: KeyFacts { id: key.id.to_string(), name: key.name, expires_at: rfc3339(key.expires_at) },
+    })
 }
 
 /// Step 1, forward: a command line asks.
@@ -146,15 +140,15 @@ pub async fn device(State(app): State<Arc<App>>, request: Request) -> Outcome {
     // Clients expect the field.
     let complete =
         if asked.linkable { format!("{page}?user_code={}", asked.user_code.reveal()) } else { page.clone() };
-    Ok(ok(json!({
-        "device_code": asked.device_code.reveal(),
-        "user_code": asked.user_code.reveal(),
-        "verification_url": page,
-        "verification_uri": page,
-        "verification_uri_complete": complete,
-        "expires_in": ceil_secs(asked.expires_in),
-        "interval": ceil_secs(asked.interval),
-    })))
+    Ok(ok(Codes {
+        device_code: asked.device_code,
+        user_code: asked.user_code,
+        verification_url: page.clone(),
+        verification_uri: page,
+        verification_uri_complete: Plain::new(complete),
+        expires_in: ceil_secs(asked.expires_in),
+        interval: ceil_secs(asked.interval),
+    }))
 }
 
 /// Nobody proves anything here, so a client that could prove who it is may not be named.
@@ -180,7 +174,7 @@ pub async fn token(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let pin = pin.map(|pin| pin.parse::<Pin>()).transpose().map_err(|_| ApiError::InvalidRequest(BAD_PIN))?;
     let pin = pin.map(|pin| Typed { pin, from: http::origin(&parts) });
     match collect::poll_key(&app, &device_code, pin.as_ref(), now).await? {
-        Polled::Collected(key) => Ok(collected(&key)),
+        Polled::Collected(key) => Ok(collected(*key)),
         Polled::Wait => Err(ApiError::Pending),
         Polled::WaitForPin => Err(ApiError::PinRequired),
         Polled::SlowDown(interval) => Err(ApiError::SlowDown(interval)),
@@ -215,10 +209,11 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request) -> Outcome
     };
     let from = http::origin(&parts);
     match decide::decide(&app, &caller, found, Decision::Approve, &from, now).await? {
-        Decided::Approved { pin } => {
-            let done = json!({ "message": "Device authorized successfully", "user_code": typed });
-            Ok(ok(http::with(done, "initiation_pin", pin.map(|pin| json!(pin.reveal())))))
-        }
+        Decided::Approved { pin } => Ok(ok(Approved {
+            message: "Device authorized successfully",
+            user_code: typed,
+            initiation_pin: pin.map(|pin| Plain::new(pin.reveal().to_owned())),
+        })),
         Decided::SignInTooOld => Err(lacking(Lacking::Freshness)),
         Decided::SignInTooWeak => Err(lacking(Lacking::SecondFactor)),
         Decided::Elsewhere => Err(ApiError::Forbidden("it was asked for from another network than yours")),
@@ -239,13 +234,12 @@ pub async fn dashboard_code(State(app): State<Arc<App>>, request: Request) -> Ou
         Making::TooMany(wait) => return Err(ApiError::Limited(wait)),
         Making::Refused => return Err(ApiError::Unauthorized("you are not signed in any more")),
     };
-    let code = made.code.reveal();
-    let server = app.public_url.issuer();
-    Ok(ok(json!({
-        "cli_code": code,
-        "expires_in": ceil_secs(made.expires_in),
-        "message": format!("Enter this code in your CLI: countersign login --server {server} --code {code}"),
-    })))
+    let (server, code) = (app.public_url.issuer(), made.code.reveal());
+    Ok(ok(DashboardCode {
+        message: format!("Enter this code in your CLI: countersign login --server {server} --code {code}"),
+        expires_in: ceil_secs(made.expires_in),
+        cli_code: made.code,
+    }))
 }
 
 /// Step 5, reverse: it is typed into a command line.
@@ -255,7 +249,7 @@ pub async fn verify(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let typed = body.required("cli_code");
     body.finish()?;
     match reverse::verify(&app, &typed, http::origin(&parts), http::address(&parts), now).await? {
-        Verified::Key(key) => Ok(collected(&key)),
+        Verified::Key(key) => Ok(collected(*key)),
         Verified::Denied => Err(ApiError::Denied),
         Verified::Unknown => Err(ApiError::NotFound("there is no such code, or it has expired")),
         Verified::Used => Err(ApiError::Used),
@@ -274,7 +268,7 @@ fn lacking(lacking: Lacking) -> ApiError {
 pub async fn me(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let now = app.clock.now();
     let caller = anybody(&app, &parts, now).await?;
-    let mut user = user(&caller.account);
+    let mut user = json!(Person::of(&caller.account));
     if let Some(user) = user.as_object_mut() {
         user.insert("username".to_owned(), json!(caller.account.name.as_str()));
         user.insert("created_at".to_owned(), json!(rfc3339(caller.account.created_at)));
@@ -336,21 +330,8 @@ fn credential(caller: &Caller) -> Value {
 pub async fn list_devices(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let now = app.clock.now();
     let caller = person(&app, &parts, now).await?;
-    let line = |device: Device| {
-        json!({
-            "id": device.id.to_string(),
-            "door": device.door.name(),
-            "name": device.name,
-            "client": device.client,
-            "scopes": device.scopes.iter().collect::<Vec<_>>(),
-            "created_at": rfc3339(device.created_at),
-            "last_used": device.last_used.map(rfc3339),
-            "place": device.from.address,
-            "status": device.status.name(),
-        })
-    };
     let devices = devices::of_account(&app, &caller.account, now).await?;
-    Ok(ok(devices.into_iter().map(line).collect()))
+    Ok(ok(devices.into_iter().map(Connected::of).collect::<Vec<_>>()))
 }
 
 pub async fn revoke_device(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {

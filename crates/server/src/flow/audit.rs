@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use countersign_core::admin::AuditView;
 use countersign_core::audit::{Action, By, Outcome};
 use countersign_core::id::AuditId;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Answer, App, Fault, rfc3339};
@@ -286,24 +287,29 @@ impl Entry {
         })
     }
 
-    pub fn json(&self) -> Value {
+    pub fn view(&self) -> AuditView {
         let stored = &self.stored;
-        json!({
-            "id": stored.id.to_string(),
-            "at": exact(stored.at),
-            "action": stored.action,
-            "outcome": self.outcome().name(),
-            "actor": self.actor(),
-            "user_id": stored.account.map(|id| id.to_string()),
-            "username": self.user,
-            "client_id": stored.client,
-            "grant_id": stored.grant.map(|id| id.to_string()),
-            "device_id": stored.device.map(|id| id.to_string()),
-            "address": stored.address,
-            "reason": stored.detail,
-            "seq": stored.seal.map(|seal| seal.seq),
-            "hash": stored.seal.map(|seal| hex(&seal.hash)),
-        })
+        AuditView {
+            id: stored.id.to_string(),
+            at: exact(stored.at),
+            action: stored.action.clone(),
+            outcome: self.outcome().name().to_owned(),
+            actor: self.actor(),
+            user_id: stored.account.map(|id| id.to_string()),
+            username: self.user.clone(),
+            client_id: stored.client.clone(),
+            grant_id: stored.grant.map(|id| id.to_string()),
+            device_id: stored.device.map(|id| id.to_string()),
+            address: stored.address.clone(),
+            reason: stored.detail.clone(),
+            seq: stored.seal.map(|seal| seal.seq),
+            hash: stored.seal.map(|seal| hex(&seal.hash)),
+        }
+    }
+
+    /// As one line of JSON.
+    pub fn line(&self) -> String {
+        json!(self.view()).to_string()
     }
 }
 
@@ -340,7 +346,7 @@ pub fn lines(app: Arc<App>, filter: Filter) -> Body {
                 }
             };
             let last = page.last()?.stored.id;
-            let mut text = page.iter().map(|entry| entry.json().to_string()).collect::<Vec<_>>().join("\n");
+            let mut text = page.iter().map(Entry::line).collect::<Vec<_>>().join("\n");
             text.push('\n');
             Some((Ok(Bytes::from(text)), Some(Some(last))))
         }

@@ -198,7 +198,7 @@ async fn look<T>(
     asker: Asker<'_>,
     digest: &Digest,
     typed: Option<&Typed>,
-    proof: Option<&mut Proof>,
+    mut proof: Option<&mut Proof>,
     now: Timestamp,
 ) -> Answer<Looked<T>> {
     let bare = proof.as_ref().is_none_or(|proof| !proof.is_there());
@@ -216,15 +216,17 @@ async fn look<T>(
     // Before anything else about it, so that nothing leaks to another client or at another door.
     let found = grants::by_device(&app.store, digest).await?.filter(|grant| asker.may_poll(&grant.ask));
     let Some(grant) = found else { return Ok(Looked::Said(Polled::Unknown)) };
-    let key = match (&grant.ask, &grant.state, proof) {
-        (Ask::Tokens(ask), State::Pending | State::Approved(_) | State::Denied { .. }, Some(proof)) => {
-            match proof.expect(app, ask.options.jkt.as_ref(), asker.must_show_a_key(), now).await? {
-                Ok(key) => key,
-                Err(why) => return Ok(Looked::Said(Polled::Unproven(why))),
-            }
+    let bound = match (&grant.ask, &grant.state) {
+        (Ask::Tokens(ask), State::Pending | State::Approved(_) | State::Denied { .. }) => {
+            Some(ask.options.jkt.clone())
         }
         _ => None,
     };
+    if let (Some(bound), Some(proof)) = (&bound, &mut proof)
+        && let Err(why) = proof.peek(bound.as_ref(), asker.must_show_a_key(), now)
+    {
+        return Ok(Looked::Said(Polled::Unproven(why)));
+    }
     Ok(match app.pending.poll_read(digest, &grant, asker, round, typed.is_some(), now) {
         Poll::Spent => Looked::Said(Polled::Spent),
         Poll::Denied => Looked::Said(Polled::Denied),
@@ -232,7 +234,18 @@ async fn look<T>(
         Poll::SlowDown(interval) => Looked::Said(Polled::SlowDown(interval)),
         Poll::Wait => Looked::Said(Polled::Wait),
         Poll::WaitForPin => Looked::Said(Polled::WaitForPin),
-        Poll::Ready(approval) => Looked::Ready(Box::new(grant), approval, key),
+        Poll::Ready(approval) => {
+            let key = match (&bound, proof) {
+                (Some(bound), Some(proof)) => {
+                    proof.expect(app, bound.as_ref(), asker.must_show_a_key(), now).await?
+                }
+                _ => Ok(None),
+            };
+            match key {
+                Ok(key) => Looked::Ready(Box::new(grant), approval, key),
+                Err(why) => Looked::Said(Polled::Unproven(why)),
+            }
+        }
     })
 }
 

@@ -10,6 +10,7 @@ use countersign_core::id::TokenId;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Plain, TokenKind};
 use countersign_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::limits::address_key;
 use crate::store;
 
 /// What a client says of itself (RFC 7591 §2); what is not known here is ignored.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Metadata {
     pub client_id: Option<String>,

@@ -88,10 +88,11 @@ pub async fn push(State(app): State<Arc<App>>, request: Request) -> Outcome {
     let uri = redirect_uri(&client, &form);
     let uri = uri.ok_or_else(|| OAuthError::InvalidRequest("redirect_uri is not registered".to_owned()))?;
     let mut question = question(&form, &uri)?;
-    let proof = Proof::of(&parts.headers, "POST", app.public_url.join(PUSH));
-    bind(&mut question.options, &proof, now)?;
+    let mut proof = Proof::of(&parts.headers, "POST", app.public_url.join(PUSH));
+    bind(&mut question.options, &mut proof, now)?;
+    let proved = client.authentication.is_confidential();
     let (from, address) = (http::origin(&parts), http::address(&parts));
-    let asked = ask::code(&app, &client, question, true, from, address, now).await?.map_err(refused)?;
+    let asked = ask::code(&app, &client, question, proved, from, address, now).await?.map_err(refused)?;
     let body = json!({
         "request_uri": format!("{REQUEST_URI}{}", authorize::handle(&app, asked.grant)),
         "expires_in": ceil_secs(asked.expires_in),

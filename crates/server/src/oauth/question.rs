@@ -57,8 +57,8 @@ pub async fn device_authorization(State(app): State<Arc<App>>, request: Request)
         return Err(OAuthError::UnauthorizedClient("this client may not use the device flow"));
     }
     let mut options = options(&form)?;
-    let proof = Proof::of(&parts.headers, "POST", app.public_url.join(DEVICE_AUTHORIZATION));
-    bind(&mut options, &proof, now)?;
+    let mut proof = Proof::of(&parts.headers, "POST", app.public_url.join(DEVICE_AUTHORIZATION));
+    bind(&mut options, &mut proof, now)?;
     let question = TokensQuestion { scopes: scopes(&form)?.unwrap_or_default(), options };
     let (from, address) = (http::origin(&parts), http::address(&parts));
     let asked = ask::tokens(&app, &client, question, from, address, now).await?.map_err(refused)?;
@@ -120,8 +120,8 @@ fn jkt(form: &Form) -> Result<Option<Thumbprint>, OAuthError> {
 
 /// A proof that came along binds as `dpop_jkt` does; both must be of one key. Whoever shows it again gets
 /// nothing by it.
-pub fn bind(options: &mut TokensOptions, proof: &Proof, now: Timestamp) -> Result<(), OAuthError> {
-    let shown = proof.peek(now).map_err(OAuthError::InvalidProof)?;
+pub fn bind(options: &mut TokensOptions, proof: &mut Proof, now: Timestamp) -> Result<(), OAuthError> {
+    let shown = proof.peek(None, false, now).map_err(OAuthError::InvalidProof)?;
     if let (Some(shown), Some(said)) = (&shown, &options.jkt)
         && shown != said
     {

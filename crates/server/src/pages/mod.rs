@@ -26,7 +26,7 @@ use fluent_templates::fluent_bundle::FluentValue;
 use std::sync::Arc;
 
 pub use self::account::account;
-pub use self::assets::asset;
+pub use self::assets::{asset, style_name};
 pub use self::authorize::authorize;
 use self::browser::Browser;
 pub use self::changes::{change, connecting};
@@ -60,7 +60,7 @@ impl Page {
         Self {
             lang: browser.lang.clone(),
             base: app.public_url.base_path().to_owned(),
-            style: assets::style_name(),
+            style: style_name(),
             verification_path: app.config.device.verification_path.clone(),
             csrf: browser.csrf(app),
             name: browser.account().map(|account| account.name.to_string()),

@@ -5,7 +5,9 @@ mod bucket;
 mod methods;
 pub mod news;
 mod peer;
-mod rpc;
+pub mod rpc;
+
+pub use self::methods::NAMES;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -221,7 +223,7 @@ impl Socket {
             "server_version": env!("CARGO_PKG_VERSION"),
             "protocol_version": version(),
             "session_id": self.id.to_string(),
-            "capabilities": methods::NAMES,
+            "capabilities": NAMES,
         });
         // What ended between the upgrade and the place in the hub was told to nobody.
         self.look().await;

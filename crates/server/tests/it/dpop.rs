@@ -251,10 +251,16 @@ async fn proofs_of_strangers_are_not_remembered() {
         let request = server.http.get(server.url(path)).header(AUTHORIZATION, "DPoP x").header("DPoP", proof);
         assert_eq!(request.send().await.unwrap().status(), 401);
     }
+    let device = server.ask_with("tv", &[("scope", "openid")]).await;
     let path = "/oauth2/v1/device_authorization";
     for _ in 0..5 {
         let proof = mine.proof(&server, "POST", path);
         post(&server, path, Some(&proof), &[("client_id", "tv")]).await;
+    }
+    // Nor of those who poll what nobody has approved.
+    for _ in 0..5 {
+        let proof = mine.proof(&server, "POST", TOKEN);
+        assert_eq!(poll(&server, &device, Some(&proof)).await.status, 400);
     }
     assert_eq!(server.count("shown_once").await, 0);
 }
