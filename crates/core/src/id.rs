@@ -1,16 +1,20 @@
-//! Typed identifiers: 128 bits, time-ordered (UUID version 7), printed as UUIDs.
+//! Typed identifiers: 128 bits, time-ordered to the microsecond (UUID version 7 with the sub-millisecond fraction
+//! of RFC 9562, section 6.2, method 3), printed as UUIDs.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::time::Timestamp;
 
-/// The 80 random bits that make an id unique.
+/// The random bits that make an id unique: 62 of these 80, the rest gives way to time.
 pub type IdEntropy = [u8; 10];
 
 fn uuid_v7(now: Timestamp, entropy: IdEntropy) -> [u8; 16] {
-    let millis = u64::try_from(now.micros() / 1000).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid().into_bytes()
+    let micros = u64::try_from(now.micros()).unwrap_or(0);
+    let fraction = micros % 1000 * 4096 / 1000;
+    let mut rest = entropy;
+    rest[..2].copy_from_slice(&fraction.to_be_bytes()[6..]);
+    uuid::Builder::from_unix_timestamp_millis(micros / 1000, &rest).into_uuid().into_bytes()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,4 +85,21 @@ ids! {
     AuditId,
     /// One HTTP request, as shown in `X-Request-Id`.
     RequestId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_ids_are_greater_to_the_microsecond() {
+        let at =
+            |micros: i64| AuditId::new(Timestamp::from_micros(1_700_000_000_000_000 + micros), [0xff; 10]);
+        let zero =
+            |micros: i64| AuditId::new(Timestamp::from_micros(1_700_000_000_000_000 + micros), [0; 10]);
+        for micros in 0..3000 {
+            assert!(at(micros) < zero(micros + 1), "{micros}");
+        }
+        assert!(at(0).to_string().starts_with("018bcfe5-6800-7000-bfff-"), "{}", at(0));
+    }
 }

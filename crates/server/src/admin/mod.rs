@@ -219,9 +219,12 @@ fn bare(error: &serde_json::Error) -> String {
 /// The key that a request is done once with, and what it asks for; both are this administrator's own.
 fn idempotency(call: &Call, bytes: &Bytes) -> Result<Option<(Digest, Digest)>, Problem> {
     let Some(key) = call.parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len()));
-    let key =
-        key.ok_or_else(|| Problem::Invalid(format!("Idempotency-Key has 1 to {KEY_BYTES} characters")))?;
+    let visible =
+        |key: &&str| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let Some(key) = key.to_str().ok().filter(visible) else {
+        let told = format!("Idempotency-Key has 1 to {KEY_BYTES} characters of ASCII, and no spaces");
+        return Err(Problem::Invalid(told));
+    };
     if call.parts.method != Method::POST {
         return Ok(None);
     }

@@ -430,7 +430,7 @@ impl Office<'_> {
         Ok(match nodes::assign(self.app, &self.by, parsed, &name, self.now).await? {
             Assigned::Done => Ok(()),
             Assigned::NoDevice => Err(missing()),
-            Assigned::NoUser => Err(invalid(format!("there is no enabled user `{owner}`"))),
+            Assigned::NoUser => Err(Refused::Conflict(format!("there is no enabled user `{owner}`"))),
         })
     }
 

@@ -34,14 +34,17 @@ fn list(path: &'static str, id: &'static str, summary: &'static str) -> Operatio
 
 fn act(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
     PART.post(path, id, summary)
-        .header("Idempotency-Key", "1 to 255 characters: with the same key it is done once, for a day")
+        .header(
+            may("Idempotency-Key", "With the same key it is done once, for a day")
+                .of(json!({ "type": "string", "pattern": "^[!-~]{1,255}$" })),
+        )
         .errors(ALWAYS)
         .errors(BODY)
 }
 
 fn edit(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
     PART.route(Method::PATCH, path, id, summary)
-        .header("If-Match", "The ETag of what was looked at; 412 if somebody changed it since")
+        .header(may("If-Match", "The ETag of what was looked at; 412 if somebody changed it since"))
         .errors(ALWAYS)
         .errors(&[404, 409, 412, 415])
 }
@@ -77,7 +80,7 @@ fn clients() -> [Operation; 6] {
             .errors(&[404]),
         act("/admin/api/v1/clients/{id}/rotate-secret", "rotateSecret", "Gives a client a new secret")
             .at("id", ID)
-            .header("If-Match", "The ETag of what was looked at")
+            .header(may("If-Match", "The ETag of what was looked at"))
             .json_or_nothing::<Rotation>()
             .gives::<ClientView>(200, "The client, with the new secret this once")
             .with(TAGGED.0, TAGGED.1)

@@ -15,11 +15,8 @@ fn client(fields: Vec<Field>) -> Vec<Field> {
     let own = [
         may("client_id", "The client; needed unless the head or client_assertion names it"),
         may("client_secret", "Its secret, of a client that may send it so"),
-        may("client_assertion", "A JWT that the client signed (RFC 7523 §2.2), good once")
-            .of(json!({ "type": "string" })),
-        may("client_assertion_type", "Beside client_assertion").of(
-            json!({ "type": "string", "enum": ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] }),
-        ),
+        may("client_assertion", "A JWT that the client signed (RFC 7523 §2.2), good once"),
+        may("client_assertion_type", "Beside it: urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
     ];
     fields.into_iter().chain(own).collect()
 }
@@ -106,7 +103,7 @@ fn token() -> Operation {
              that stands there; access_denied and expired_token: ask anew. A refresh token is good once: the \
              answer brings its successor.",
         )
-        .header("DPoP", "A proof of possession (RFC 9449): the tokens are bound to its key")
+        .header(may("DPoP", "A proof of possession (RFC 9449): the tokens are bound to its key"))
         .form(client(fields))
         .gives::<TokenResponse>(200, "Tokens")
         .errors(&[400, 401])
@@ -303,7 +300,7 @@ pub fn operations() -> Vec<Operation> {
             .gives_nothing(200, "It is not good, whether or not it ever was")
             .errors(&[400, 401]),
         PART.post("/oauth2/v1/par", "pushRequest", "A client pushes what a browser will ask (RFC 9126)")
-            .header("DPoP", "A proof: the code will be bound to its key")
+            .header(may("DPoP", "A proof: the code will be bound to its key"))
             .form(client(authorization()))
             .gives_json(
                 201,

@@ -95,6 +95,14 @@ impl Field {
         Self { schema, ..self }
     }
 
+    /// Of a query or a form, where an empty value counts as none (RFC 6749 §3.1).
+    fn or_empty(mut self) -> Self {
+        if !self.required {
+            empty_too(&mut self.schema);
+        }
+        self
+    }
+
     fn property(&self) -> (String, Value) {
         let mut schema = self.schema.clone();
         if let Some(schema) = schema.as_object_mut() {
@@ -108,6 +116,17 @@ impl Field {
             "name": self.name, "in": place, "description": self.what,
             "required": self.required, "schema": self.schema,
         })
+    }
+}
+
+fn empty_too(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    if let Some(items) = fields.get_mut("items") {
+        empty_too(items);
+    } else if let Some(Value::Array(values)) = fields.get_mut("enum") {
+        values.push(json!(""));
+    } else if fields.contains_key("format") || fields.contains_key("pattern") {
+        *schema = json!({ "anyOf": [schema, { "type": "string", "maxLength": 0 }] });
     }
 }
 
@@ -218,7 +237,7 @@ impl Operation {
     }
 
     pub fn query(mut self, fields: Vec<Field>) -> Self {
-        self.parameters.extend(fields.into_iter().map(|field| ("query", field)));
+        self.parameters.extend(fields.into_iter().map(|field| ("query", field.or_empty())));
         self
     }
 
@@ -227,13 +246,13 @@ impl Operation {
         self
     }
 
-    pub fn header(mut self, name: &'static str, what: &'static str) -> Self {
-        self.parameters.push(("header", may(name, what)));
+    pub fn header(mut self, field: Field) -> Self {
+        self.parameters.push(("header", field));
         self
     }
 
     pub fn form(mut self, fields: Vec<Field>) -> Self {
-        self.body = Body::Form(fields);
+        self.body = Body::Form(fields.into_iter().map(Field::or_empty).collect());
         self
     }
 

@@ -14,7 +14,7 @@ fn page(path: &str, id: &'static str, summary: &'static str, query: Vec<Field>) 
         .query(query)
         .gives_text(200, "The page", HTML)
         .gives_nothing(303, "On to another page, to sign in first perhaps")
-        .errors(&[400, 401, 403, 404, 429])
+        .errors(&[400, 401, 403, 404, 422, 429])
 }
 
 /// A form of ours, from the page that it stands on.

@@ -17,8 +17,8 @@ const PART: Part = Part {
 pub fn operations() -> Vec<Operation> {
     vec![
         PART.get("/ws", "openSocket", "Opens a WebSocket that speaks JSON-RPC 2.0")
-            .header("Authorization", "Bearer or DeviceToken, with a device token, a token of the configuration or an access token; nothing to pair")
-            .header("X-Aisopod-Protocol-Version", "The version that the client speaks")
+            .header(may("Authorization", "Bearer or DeviceToken, with a device token, a token of the configuration or an access token; nothing to pair"))
+            .header(may("X-Aisopod-Protocol-Version", "The version that the client speaks"))
             .gives_nothing(101, "The socket is open; system.welcome comes first")
             .errors(&[400, 401, 403, 426, 429]),
     ]

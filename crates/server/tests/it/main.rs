@@ -17,6 +17,7 @@ mod bounds;
 mod cli_door;
 mod client_authentication;
 mod client_credentials;
+mod described;
 mod documents;
 mod dpop;
 mod factors;
