@@ -1,5 +1,7 @@
 //! What the administration speaks, over HTTP and on the command line alike.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -229,6 +231,21 @@ pub struct KeyView {
     pub created_at: String,
     pub active_at: Option<String>,
     pub retired_at: Option<String>,
+}
+
+/// How things stand at this moment, on all servers together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Questions that wait for somebody, by door.
+    pub questions: BTreeMap<String, i64>,
+    /// Devices that are connected to an account, by door.
+    pub devices: BTreeMap<String, i64>,
+    /// Browsers that are signed in.
+    pub sessions: i64,
+    /// Notices on their way.
+    pub notices_waiting: i64,
+    /// Notices that were given up.
+    pub notices_dead: i64,
 }
 
 /// What went wrong (RFC 9457).

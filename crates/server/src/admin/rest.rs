@@ -19,7 +19,7 @@ use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
 use crate::app::{App, rfc3339};
 use crate::flow::audit::{self, Filter};
 use crate::flow::office::{DeviceQuery, Refused, UserAct, moment};
-use crate::flow::{accounts, figures, notices};
+use crate::flow::{accounts, figures, notices, standing};
 use crate::http::{Form, PathId};
 
 type Application = State<Arc<App>>;
@@ -322,6 +322,7 @@ pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
     };
     let since = call.now - Duration::from_hours(24) * days;
     let found = figures::overview(&call.app, since).await?;
+    let now = standing::now(&call.app).await?;
     let logins: Vec<Value> =
         found.logins.iter().map(|(hour, doors)| json!({ "hour": rfc3339(*hour), "doors": doors })).collect();
     let pairs = |pairs: &[(String, i64)]| -> Vec<Value> {
@@ -331,6 +332,7 @@ pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
         found.approval.iter().map(|(seconds, count)| json!({ "seconds": seconds, "count": count })).collect();
     let body = json!({
         "since": rfc3339(since),
+        "now": now,
         "funnel": found.funnel,
         "approval": approval,
         "slower": found.slower,
