@@ -42,6 +42,7 @@ const ONLY_READ = new Set([
   // scripts/bench and scripts/crash-test; minutes each.
   'docs/performance.md',
   'docs/reference/errors.md',
+  'docs/reference/logs.md',
   'docs/reference/metrics.md',
   'docs/reference/routes.md',
   'docs/resource-servers.md',
@@ -70,6 +71,13 @@ const read = (page) => readFile(path.join(root, page), 'utf8');
 async function markdownBelow(folder) {
   const names = await readdir(path.join(root, folder), { recursive: true });
   return names.filter((name) => name.endsWith('.md')).map((name) => path.posix.join(folder, name)).sort();
+}
+
+/** The sources of the server and of the command line. */
+async function sources() {
+  const below = async (folder) => (await readdir(path.join(root, folder), { recursive: true }))
+    .filter((name) => name.endsWith('.rs')).map((name) => path.posix.join(folder, name));
+  return (await Promise.all(['crates/server/src', 'crates/cli/src'].map(below))).flat().sort();
 }
 
 async function isFree(port) {
@@ -241,7 +249,7 @@ async function checkAll() {
     assert.deepEqual(unknown, [], 'pages are named in docs-test.mjs that are not there');
   });
   for (const page of parsed.keys()) await check(`links: ${page}`, () => followLinks(page, parsed));
-  for (const [name, body] of references(read)) await check(name, body);
+  for (const [name, body] of references(read, sources)) await check(name, body);
   await check('the book builds without a warning and asks nobody else for anything', buildBook);
   for (const page of pages) {
     const broken = await typePage(page).then(() => null, (error) => error);

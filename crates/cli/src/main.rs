@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Outcome {
     let global = arguments.global;
     match arguments.command {
-        Command::Demo(options) => demo::run(options).await,
+        Command::Demo(options) => Box::pin(demo::run(options)).await,
         Command::Serve(options) => Box::pin(serve::run(&global, options)).await,
         Command::Login(options) => device::login(options).await,
         Command::Pair(options) => device::pair(options).await,
@@ -48,7 +48,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::User(command) => admin::user(&global, command).await,
         Command::Client(command) => admin::client(&global, command).await,
         Command::Device(command) => admin::device(&global, command).await,
-        Command::Audit(command) => audit::run(&global, command).await,
+        Command::Audit(command) => Box::pin(audit::run(&global, command)).await,
         Command::Key(command) => admin::key(&global, command).await,
         Command::Import(command) => maintenance::import(&global, command).await,
         Command::Export(command) => maintenance::export(&global, command).await,

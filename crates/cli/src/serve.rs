@@ -16,8 +16,8 @@ pub async fn run(global: &Global, options: ServeOptions) -> Outcome {
         ("database.url", &options.database_url),
     ];
     let config = config::load(global, &flags)?;
-    countersign_server::logging::start(&config)
-        .map_err(|bad| usage(bad.to_string(), "set log.level in the configuration"))?;
+    let logging = countersign_server::logging::start(&config)
+        .map_err(|bad| usage(bad.to_string(), "mend it in the configuration"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = start(config, Clock::System, Entropy::Os).await?;
     tokio::select! {
@@ -26,5 +26,6 @@ pub async fn run(global: &Global, options: ServeOptions) -> Outcome {
         () = running.stopped() => {}
     }
     running.shutdown().await;
+    logging.stop().await;
     Ok(())
 }

@@ -324,6 +324,7 @@ pub struct NoticeView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     pub since: String,
+    pub now: Standing,
     /// Questions by what became of them.
     pub funnel: BTreeMap<String, i64>,
     /// How long people took to approve: how many within that many seconds.
@@ -356,6 +357,22 @@ pub struct Hour {
 pub struct Counted {
     pub name: String,
     pub count: i64,
+}
+
+/// How things stand at this moment, on all servers together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Standing {
+    /// Questions that wait for somebody, by door.
+    pub questions: BTreeMap<String, i64>,
+    /// Devices that are connected to an account, by door.
+    pub devices: BTreeMap<String, i64>,
+    /// Browsers that are signed in.
+    pub sessions: i64,
+    /// Notices on their way.
+    pub notices_waiting: i64,
+    /// Notices that were given up.
+    pub notices_dead: i64,
 }
 
 /// What went wrong (RFC 9457).

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use countersign_core::audit::{Action, Event};
 use countersign_core::id::AuditId;
 use countersign_core::time::Timestamp;
+use tracing::Instrument as _;
 
 use crate::config::{Config, PublicUrl};
 use crate::flow::audit::Trail;
 use crate::flow::passkeys::Verifier;
+use crate::flow::standing::Latest;
 use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
@@ -35,6 +37,7 @@ pub struct App {
     pub clock: Clock,
     pub entropy: Entropy,
     pub metrics: Metrics,
+    pub standing: Latest,
     pub pending: Arc<Pending>,
     pub clients: Arc<Clients>,
     pub issuers: Issuers,
@@ -104,7 +107,9 @@ pub type Answer<T> = Result<T, Fault>;
 pub async fn uncancelled<T: Send + 'static>(
     work: impl Future<Output = Answer<T>> + Send + 'static,
 ) -> Answer<T> {
-    tokio::spawn(work).await.map_err(|error| Fault::Page(format!("a task ended badly: {error}")))?
+    tokio::spawn(work.in_current_span())
+        .await
+        .map_err(|error| Fault::Page(format!("a task ended badly: {error}")))?
 }
 
 impl App {
@@ -123,7 +128,7 @@ impl App {
         if opening != Opening::Existing {
             create_private_folder(&config.data_dir)?;
         }
-        let store = Store::open(&config.database, opening, now).await?;
+        let store = Box::pin(Store::open(&config.database, opening, now)).await?;
         let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
         let vault = Vault::load(variable.as_deref(), &config.key_file, &store, &entropy).await?;
         let source = variable
@@ -148,7 +153,8 @@ impl App {
             issuers,
             upstreams: Upstreams::new(&config.upstreams).map_err(Fault::Http)?,
             hasher: Hasher::new(config.password_workers),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(&store, now),
+            standing: Latest::default(),
             pending,
             clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),

@@ -8,15 +8,20 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use countersign_core::time::Timestamp;
 use serde_json::json;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::flow::standing;
 
 #[derive(Clone)]
 struct Ops {
     app: Arc<App>,
     stop: CancellationToken,
+    /// What was found last, and when.
+    ready: Arc<Mutex<Option<(Timestamp, bool)>>>,
 }
 
 pub fn router(app: Arc<App>, stop: CancellationToken) -> Router {
@@ -31,7 +36,7 @@ pub fn router(app: Arc<App>, stop: CancellationToken) -> Router {
         .nest("/admin/v1", routes())
         .nest("/admin/api/v1", routes())
         .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "error": "not_found" }))))
-        .with_state(Ops { app, stop })
+        .with_state(Ops { app, stop, ready: Arc::default() })
 }
 
 async fn livez() -> Response {
@@ -40,38 +45,73 @@ async fn livez() -> Response {
 
 /// A database that needs longer is as good as none.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So long a scrape is told what was found before.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// Ready: the database takes writes and has the right schema, there is a key to sign with, and nobody
 /// has asked the server to stop.
 async fn readyz(State(ops): State<Ops>) -> Response {
-    let unready =
-        |why: &str| (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": why }))).into_response();
-    if ops.stop.is_cancelled() {
-        return unready("stopping");
+    match ops.readiness().await {
+        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": why }))).into_response(),
     }
-    match tokio::time::timeout(PATIENCE, ops.app.store.ready()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::error!(%error, "not ready");
-            return unready("the database does not answer, takes no writes or is not migrated");
+}
+
+impl Ops {
+    async fn readiness(&self) -> Result<(), &'static str> {
+        let found = self.look().await;
+        // Not held while it looks: who asks next must not wait for who asked before.
+        *self.ready.lock().await = Some((self.app.clock.now(), found.is_ok()));
+        found
+    }
+
+    async fn look(&self) -> Result<(), &'static str> {
+        if self.stop.is_cancelled() {
+            return Err("stopping");
         }
-        Err(_) => {
-            tracing::error!("not ready: the database does not answer in time");
-            return unready("the database does not answer in time");
+        match tokio::time::timeout(PATIENCE, self.app.store.ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "not ready");
+                return Err("the database does not answer, takes no writes or is not migrated");
+            }
+            Err(_) => {
+                tracing::error!("not ready: the database does not answer in time");
+                return Err("the database does not answer in time");
+            }
+        }
+        let now = self.app.clock.now();
+        match self.app.signer.published(&self.app.store, &self.app.vault, now).await {
+            Ok(keys) if !keys.keys.is_empty() => Ok(()),
+            Ok(_) => Err("there are no signing keys"),
+            Err(error) => {
+                tracing::error!(%error, "not ready");
+                Err("the signing keys cannot be read")
+            }
         }
     }
-    let now = ops.app.clock.now();
-    match ops.app.signer.published(&ops.app.store, &ops.app.vault, now).await {
-        Ok(keys) if !keys.keys.is_empty() => Json(json!({ "status": "ok" })).into_response(),
-        Ok(_) => unready("there are no signing keys"),
-        Err(error) => {
-            tracing::error!(%error, "not ready");
-            unready("the signing keys cannot be read")
+
+    /// Whoever scrapes often must not make the database write each time.
+    async fn was_ready(&self) -> bool {
+        let latest = *self.ready.lock().await;
+        let now = self.app.clock.now();
+        match latest {
+            _ if self.stop.is_cancelled() => false,
+            Some((at, ready)) if now < at + FRESH => ready,
+            _ => self.readiness().await.is_ok(),
         }
     }
 }
 
+/// What the database knows is looked up for a scrape; without an answer in time it is unknown.
 async fn metrics(State(ops): State<Ops>) -> Response {
+    let (ready, standing) = tokio::join!(
+        tokio::time::timeout(PATIENCE, ops.was_ready()),
+        tokio::time::timeout(PATIENCE, standing::now(&ops.app)),
+    );
+    ops.app.metrics.ready(ready.unwrap_or(false));
+    ops.app.metrics.stand(standing.ok().and_then(Result::ok).as_ref());
+    ops.app.metrics.pool(ops.app.store.pool());
     match ops.app.metrics.render() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

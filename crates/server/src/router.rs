@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::http::{ClientAddress, RequestIdOf};
+use crate::telemetry::trace;
 use crate::{admin, api, oauth, openapi, origin, pages, ws};
 
 /// What a caller must bring. A test holds every route against an attempt without it.
@@ -284,10 +285,15 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", %id, %method, %route, %address);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let traced = trace::request(id, known_method(&method), &route);
+    if app.config.trusted_proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
+        trace::continued(&traced, request.headers());
+    }
+    let mut response = next.run(request).instrument(span.clone()).instrument(traced.clone()).await;
     let status = response.status().as_u16();
     let took = app.clock.now().since(start);
     app.metrics.request(known_method(&method), &route, status, took);
+    trace::answered(&traced, status);
     span.in_scope(|| {
         tracing::info!(status, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
     });

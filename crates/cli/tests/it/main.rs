@@ -24,3 +24,5 @@ mod oauth2_crate;
 mod pairing;
 mod pin;
 mod process;
+#[cfg(feature = "otlp")]
+mod traces;

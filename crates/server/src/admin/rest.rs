@@ -19,7 +19,7 @@ use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
 use crate::app::{App, rfc3339};
 use crate::flow::audit::{self, Filter};
 use crate::flow::office::{DeviceQuery, Refused, UserAct, moment};
-use crate::flow::{accounts, figures, notices};
+use crate::flow::{accounts, figures, notices, standing};
 use crate::http::{Form, PathId};
 
 type Application = State<Arc<App>>;
@@ -327,6 +327,7 @@ pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
     let hour = |(hour, doors)| Hour { hour: rfc3339(hour), doors };
     let body = Figures {
         since: rfc3339(since),
+        now: standing::now(&call.app).await?,
         funnel: found.funnel,
         approval: found.approval.into_iter().map(within).collect(),
         slower: found.slower,

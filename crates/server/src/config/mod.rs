@@ -9,6 +9,7 @@ mod notices;
 mod pairing;
 mod public_url;
 mod sources;
+mod telemetry;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use pairing::{GatewayToken, Pairing};
 pub use public_url::PublicUrl;
 use sources::Reader;
 pub use sources::{Problem, Problems, Sources, Value};
+pub use telemetry::Traces;
 pub use upstream::{ClaimRule, Icon, Upstream};
 
 /// One key: its name, its default as it would stand in a file, and what it means.
@@ -160,6 +162,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("retention.figures", "90d", "how long the hourly figures of the overview are kept"),
     setting("retention.interval", "60s", "time between two sweeps"),
     setting("retention.batch", "500", "rows that one statement of a sweep deletes at most"),
+    setting("telemetry.otlp.endpoint", "", "OpenTelemetry collector that traces are sent to (OTLP/HTTP), such as http://127.0.0.1:4318; without it none are. Needs a build with the feature otlp"),
+    secret_list("telemetry.otlp.headers", "headers for it, such as [\"authorization: Bearer …\"]"),
+    setting("telemetry.otlp.sample", "1", "share of requests that are traced, from 0 to 1"),
     setting("log.level", "info", "what is logged: error, warn, info, debug, trace, or a filter such as countersign_server=debug"),
     setting("log.format", "text", "how it is logged: text or json"),
 ];
@@ -197,6 +202,8 @@ pub struct Config {
     pub password_workers: usize,
     pub limits: Limits,
     pub retention: Retention,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
     pub log_level: String,
     pub log_format: LogFormat,
 }
@@ -361,6 +368,7 @@ impl Config {
             password_workers: read.parse("login.password_workers", "a whole number").unwrap_or_default(),
             limits: Limits::read(&mut read),
             retention: Retention::read(&mut read),
+            traces: Traces::read(&mut read),
             log_level: read.log_level("log.level"),
             log_format: read.named(
                 "log.format",

@@ -53,6 +53,32 @@ fn bad_values_name_their_key_and_what_was_expected() {
 }
 
 #[test]
+fn traces_need_a_build_that_has_them() {
+    let found =
+        with(&[("telemetry.otlp.endpoint", "http://127.0.0.1:4318/"), ("telemetry.otlp.sample", "0.5")]);
+    if cfg!(feature = "otlp") {
+        let traces = found.unwrap().traces.unwrap();
+        assert_eq!(traces.url, "http://127.0.0.1:4318/v1/traces");
+        assert!((traces.sample - 0.5).abs() < f64::EPSILON);
+    } else {
+        assert!(found.unwrap_err().to_string().contains("--features otlp"));
+    }
+    for bad in
+        ["collector:4318", "https://user:word@collector", "https://collector?key=word", "grpc://collector"]
+    {
+        let said = problem("telemetry.otlp.endpoint", bad);
+        assert!(said.contains("expected an http or https URL"), "{said}");
+    }
+    for bad in ["1.5", "-1", "NaN", "half"] {
+        assert!(problem("telemetry.otlp.sample", bad).contains("a number from 0 to 1"));
+    }
+    let mut sources = Sources::default();
+    sources.put("telemetry.otlp.headers", Value::Many(vec!["key: a\nb".to_owned()]), "test");
+    let said = Config::from_sources(&sources).unwrap_err().to_string();
+    assert!(said.contains("is no header"), "{said}");
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let problems = with(&[("server.listen", "x"), ("log.format", "y"), ("nope", "z")]).unwrap_err();
     assert_eq!(problems.0.len(), 3);

@@ -14,12 +14,14 @@ use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::Deserialize;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::tokens::{self, ACCESS_TYP, AccessClaims, ID_TYP};
 use crate::flow::{api_keys, clients, nodes};
 use crate::store::families::{AccessFacts, Whose};
 use crate::store::{Committed, accounts, audit, families};
+use crate::telemetry::trace::TRACE;
 
 /// A live access token.
 #[derive(Clone, Debug)]
@@ -73,6 +75,7 @@ impl Bearer {
 
 /// The access token behind a text, if it is live at this moment: not expired, not revoked, its
 /// family not ended, its owner enabled, its client registered.
+#[instrument(target = TRACE, name = "access.bearer", skip_all)]
 pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bearer>> {
     let Some(found) = decode(app, token, now).await? else { return Ok(None) };
     if now >= found.expires_at {
@@ -178,6 +181,7 @@ pub enum Introspected {
 
 /// Who asks about a token: refresh tokens are only for their own client. `device` is the one whose
 /// imported token it may be.
+#[instrument(target = TRACE, name = "access.introspect", skip_all)]
 pub async fn introspect(
     app: &App,
     asker: Option<&ClientId>,
@@ -232,6 +236,7 @@ pub enum Revoked {
 
 /// A refresh token takes its whole family along; an access token goes alone, unless it is all that
 /// there is. An API key belongs to the client that it was asked for with.
+#[instrument(target = TRACE, name = "access.revoke", skip_all)]
 pub async fn revoke(app: &App, client: &Client, token: &str, now: Timestamp) -> Answer<Revoked> {
     if TokenKind::recognise(token) == Some(TokenKind::Refresh) {
         let found = families::by_refresh(&app.store, &Digest::of(token)).await?;

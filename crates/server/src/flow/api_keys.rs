@@ -11,12 +11,14 @@ use countersign_core::key::{self, Key};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::clients::known;
 use crate::flow::notices::{self, NewDevice};
 use crate::flow::policy::{self, Sufficient};
 use crate::store::{Committed, Stmt, api_keys, audit};
+use crate::telemetry::trace::TRACE;
 
 /// What a key is made of.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ pub struct Order {
 }
 
 /// `None`: the caller may no more what they might a moment ago.
+#[instrument(target = TRACE, name = "api_keys.create", skip_all)]
 pub async fn create(
     app: &App,
     caller: Sufficient<'_>,
@@ -101,6 +104,7 @@ async fn still_capped(app: &App, client: Option<&ClientId>, scopes: &Scopes) -> 
 
 /// Makes the one successor of a key, with the same name, scopes and client, and as long a life; the key
 /// itself ends after `overlap`, if it would not end before. `None`: it has a successor, or has ended.
+#[instrument(target = TRACE, name = "api_keys.rotate", skip_all)]
 pub async fn rotate(
     app: &App,
     caller: Sufficient<'_>,
@@ -148,6 +152,7 @@ pub async fn find(app: &App, id: DeviceId) -> Answer<Option<Key>> {
 }
 
 /// The live key behind a text, with its owner. That it was used is written down, once a minute at most.
+#[instrument(target = TRACE, name = "api_keys.authenticate", skip_all)]
 pub async fn authenticate(app: &App, text: &str, now: Timestamp) -> Answer<Option<(Key, Account)>> {
     if !key::recognise(text) {
         return Ok(None);
@@ -166,6 +171,7 @@ pub async fn authenticate(app: &App, text: &str, now: Timestamp) -> Answer<Optio
 }
 
 /// Revokes a key in the name of its owner. False if it has ended already.
+#[instrument(target = TRACE, name = "api_keys.revoke", skip_all)]
 pub async fn revoke(app: &App, key: &Key, from: Option<&Origin>, now: Timestamp) -> Answer<bool> {
     let event = event(app, key, Action::ApiKeyRevoked, from, now)?;
     let batch = vec![api_keys::revoke_own(key.id, key.account, now), audit::insert(event)];
@@ -174,6 +180,7 @@ pub async fn revoke(app: &App, key: &Key, from: Option<&Origin>, now: Timestamp)
 
 /// Somebody found a key where it should not be: it ends at once, and its owner is told. Whoever says so
 /// shows by the whole key that they have it, and learns nothing.
+#[instrument(target = TRACE, name = "api_keys.report", skip_all)]
 pub async fn report(app: &App, text: &str, from: &Origin, now: Timestamp) -> Answer<()> {
     if !key::recognise(text) {
         return Ok(());

@@ -11,6 +11,7 @@ use countersign_core::id::GrantId;
 use countersign_core::scope::{ADMIN, Scopes};
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault};
 use crate::flow::detect;
@@ -18,6 +19,7 @@ use crate::flow::policy::{self, Objection};
 use crate::limits::address_key;
 use crate::store::{Committed, Stmt, StoreError, grants};
 use crate::telemetry::GrantEvent;
+use crate::telemetry::trace::TRACE;
 
 /// What is asked for at the OAuth door.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub enum AskRefusal {
 /// Drawing a live code twice is so unlikely that more tries than this mean something else.
 pub const DRAWS: usize = 16;
 
+#[instrument(target = TRACE, name = "ask.tokens", skip_all)]
 pub async fn tokens(
     app: &App,
     client: &Client,
@@ -80,6 +83,7 @@ pub async fn tokens(
 }
 
 /// A client is not needed; one that is named limits the scopes.
+#[instrument(target = TRACE, name = "ask.key", skip_all)]
 pub async fn key(
     app: &App,
     client: Option<&Client>,
@@ -114,6 +118,7 @@ const BROWSER_TTL: Duration = Duration::from_mins(10);
 
 /// `question` says where the answer goes. Only a client that `proved` who it is counts against its own
 /// limit: anybody could use that up otherwise.
+#[instrument(target = TRACE, name = "ask.code", skip_all)]
 pub async fn code(
     app: &App,
     client: &Client,

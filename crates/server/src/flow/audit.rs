@@ -11,11 +11,13 @@ use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, rfc3339};
 use crate::store::Committed;
 pub use crate::store::audit::Filter;
 use crate::store::audit::{self, End, Link, Mark, Stored};
+use crate::telemetry::trace::TRACE;
 
 /// Time between two looks for rows that are not sealed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -165,6 +167,7 @@ pub struct Verdict {
 
 /// Holds every row against its seal; or only the last `newest`. What others seal or forget meanwhile is
 /// looked at again before anything is called broken.
+#[instrument(target = TRACE, name = "audit.verify", skip_all)]
 pub async fn verify(app: &App, newest: Option<i64>) -> Answer<Verdict> {
     let first = verify_once(app, newest).await?;
     if first.broken.is_none() {

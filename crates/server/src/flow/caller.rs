@@ -8,6 +8,7 @@ use countersign_core::node::Node;
 use countersign_core::scope::{ADMIN, DEVICES};
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::dpop;
@@ -16,6 +17,7 @@ use crate::flow::{api_keys, login, nodes};
 use crate::issuers::{Unverified, Vouched};
 use crate::store::accounts::Known;
 use crate::store::{Committed, Stmt, accounts, audit, families};
+use crate::telemetry::trace::TRACE;
 
 #[derive(Debug)]
 pub struct Caller {
@@ -117,6 +119,7 @@ impl Caller {
 }
 
 /// Who is signed in with this cookie.
+#[instrument(target = TRACE, name = "caller.by_cookie", skip_all)]
 pub async fn by_cookie(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<Caller>> {
     let found = login::session(app, cookie, now).await?;
     Ok(found.map(|(session, account)| Caller { account, proof: Proof::Session(session) }))
@@ -143,6 +146,7 @@ pub struct Presented<'a> {
 }
 
 /// Whose token or key this is.
+#[instrument(target = TRACE, name = "caller.by_bearer", skip_all)]
 pub async fn by_bearer(
     app: &App,
     presented: Presented<'_>,

@@ -14,6 +14,7 @@ use countersign_core::id::DeviceId;
 use countersign_core::key::Key;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::dpop::{Proof, Unproven};
@@ -27,6 +28,7 @@ use crate::flow::tokens::{self, Issue, TokenSet};
 use crate::remembered::Asker;
 use crate::store::{Committed, Stmt, accounts, audit, families, grants};
 use crate::telemetry::GrantEvent;
+use crate::telemetry::trace::TRACE;
 
 /// What a poll hears, in the words of RFC 8628 §3.5.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub struct Collected {
 /// Somebody else may redeem, deny or disable between the look and the commit; then look again.
 const LOOKS: usize = 4;
 
+#[instrument(target = TRACE, name = "collect.poll_tokens", skip_all)]
 pub async fn poll_tokens(
     app: &App,
     client: &Arc<Client>,
@@ -108,6 +111,7 @@ const CODE_TTL: Duration = Duration::from_mins(1);
 
 /// The answer that a browser took back. One that comes a second time ends what came of the first: one of
 /// the two had it from somewhere else.
+#[instrument(target = TRACE, name = "collect.redeem_code", skip_all)]
 pub async fn redeem_code(
     app: &App,
     client: &Arc<Client>,
@@ -158,6 +162,7 @@ pub async fn redeem_code(
     Ok(Polled::Denied)
 }
 
+#[instrument(target = TRACE, name = "collect.poll_key", skip_all)]
 pub async fn poll_key(
     app: &App,
     device_code: &str,

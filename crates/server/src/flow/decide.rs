@@ -13,6 +13,7 @@ use countersign_core::id::{DeviceId, GrantId};
 use countersign_core::node::Node;
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::caller::Caller;
@@ -24,6 +25,7 @@ use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Committed, Stmt, api_keys, audit, families, grants, nodes};
 use crate::telemetry::GrantEvent;
+use crate::telemetry::trace::TRACE;
 
 /// So long after an approval people are asked whether it was them; so many at once.
 const LATELY: Duration = Duration::from_hours(24);
@@ -60,6 +62,7 @@ pub enum Opened {
 
 /// Step 3. `typed` counts as a wrong code unless it is right, even if the visitor hangs up before
 /// that is known.
+#[instrument(target = TRACE, name = "decide.open", skip_all)]
 pub async fn open(
     app: &Arc<App>,
     account: &Account,
@@ -270,6 +273,7 @@ pub async fn typed_instead(
 }
 
 /// Step 4.
+#[instrument(target = TRACE, name = "decide.decide", skip_all)]
 pub async fn decide(
     app: &App,
     caller: &Caller,
@@ -387,6 +391,7 @@ pub async fn lately(app: &App, account: &Account, active: &[DeviceId], now: Time
 
 /// *This wasn't me*: takes back an approval of this person's, whether the device collected or
 /// not. False if there is no such approval.
+#[instrument(target = TRACE, name = "decide.undo", skip_all)]
 pub async fn undo(app: &App, account: &Account, id: GrantId, from: &Origin, now: Timestamp) -> Answer<bool> {
     let mut event = app.event(now, Action::GrantUndone)?;
     event.account = Some(account.id);

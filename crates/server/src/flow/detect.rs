@@ -10,11 +10,13 @@ use countersign_core::id::{AccountId, GrantId};
 use countersign_core::limit::Rule;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, rfc3339};
 use crate::flow::notices::{self, Data, Notice};
 use crate::limits;
 use crate::store::{Committed, Stmt, audit};
+use crate::telemetry::trace::TRACE;
 
 /// What is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +32,8 @@ pub enum Suspected {
 }
 
 impl Suspected {
+    pub const ALL: [Self; 4] = [Self::CodeOfOthers, Self::ManyAsks, Self::ManyDenials, Self::FarApproval];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::CodeOfOthers => "code_of_others",
@@ -92,6 +96,7 @@ pub async fn note(app: &App, suspected: Suspected, about: About, now: Timestamp)
 }
 
 /// Whether this address has asked so often that it is not answered any more. Counted by each node.
+#[instrument(target = TRACE, name = "detect.asks", skip_all)]
 pub async fn asks(app: &App, address: &str, key: &str, now: Timestamp) -> Answer<bool> {
     if !app.config.limits.enabled || app.asks_seen.check(key).is_ok() {
         return Ok(false);
@@ -110,6 +115,7 @@ fn denials(app: &App, client: &ClientId) -> (Digest, Rule) {
 }
 
 /// Somebody denied what a client asked.
+#[instrument(target = TRACE, name = "detect.denied", skip_all)]
 pub async fn denied(app: &App, grant: &Grant, by: AccountId, now: Timestamp) -> Answer<()> {
     let Some(client) = grant.client() else { return Ok(()) };
     if !app.config.limits.enabled {

@@ -11,11 +11,13 @@ use countersign_core::scope::Scopes;
 use countersign_core::time::Timestamp;
 use ipnet::IpNet;
 use serde::Serialize;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::store::feed::{Ending, Event as News};
 pub use crate::store::search::Search;
 use crate::store::{Committed, Stmt, accounts, api_keys, audit, families, grants, nodes};
+use crate::telemetry::trace::TRACE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -143,6 +145,7 @@ fn together(
     devices
 }
 
+#[instrument(target = TRACE, name = "devices.of_account", skip_all)]
 pub async fn of_account(app: &App, account: &Account, now: Timestamp) -> Answer<Vec<Device>> {
     let families = families::of_account(&app.store, account.id).await?;
     let keys = api_keys::of_account(&app.store, account.id).await?;
@@ -151,6 +154,7 @@ pub async fn of_account(app: &App, account: &Account, now: Timestamp) -> Answer<
 
 /// One page of what an administrator looks for, by the order of ids; at most `limit` of them. `door` is
 /// the only one, if one is named.
+#[instrument(target = TRACE, name = "devices.search", skip_all)]
 pub async fn search(
     app: &App,
     search: &Search,
@@ -184,6 +188,7 @@ pub async fn all(app: &App, now: Timestamp) -> Answer<Vec<Device>> {
 }
 
 /// Revokes one of this person's devices. False if there is no such live device of theirs.
+#[instrument(target = TRACE, name = "devices.revoke_own", skip_all)]
 pub async fn revoke_own(
     app: &App,
     account: &Account,
@@ -229,6 +234,7 @@ async fn first(app: &App, id: DeviceId, changes: [Vec<Stmt>; 3], event: &Event) 
     Ok(false)
 }
 
+#[instrument(target = TRACE, name = "devices.revoke_all_own", skip_all)]
 pub async fn revoke_all_own(app: &App, account: &Account, address: &str, now: Timestamp) -> Answer<()> {
     let mut event = app.event(now, Action::DeviceRevoked)?;
     event.account = Some(account.id);
@@ -296,6 +302,7 @@ pub async fn revoke_where(app: &App, by: &By, sweep: &Sweep, now: Timestamp) -> 
 }
 
 /// Revokes anybody's device, as an administrator does. False if there is no such live device.
+#[instrument(target = TRACE, name = "devices.revoke", skip_all)]
 pub async fn revoke(app: &App, by: &By, id: DeviceId, now: Timestamp) -> Answer<bool> {
     let mut event = app.event(now, Action::DeviceRevoked)?.by(by);
     event.device = Some(id);

@@ -13,11 +13,13 @@ use countersign_core::limit::Rule;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, uncancelled};
 use crate::limits::{self, address_key};
 use crate::store::accounts::Ways;
 use crate::store::{Committed, Stmt, accounts, audit, factors, passkeys};
+use crate::telemetry::trace::TRACE;
 
 /// Seconds of a step (RFC 6238 §5.2 recommends 30), and how many to either side a clock may be off.
 const STEP: u64 = 30;
@@ -118,6 +120,7 @@ fn matching(totp: &Totp, typed: &str, last: i64, now: Timestamp) -> Option<i64> 
 }
 
 /// Begins to set up an authenticator app, or goes on with it. `None` if there is one already.
+#[instrument(target = TRACE, name = "factors.begin_totp", skip_all)]
 pub async fn begin_totp(
     app: &App,
     session: &Session,
@@ -160,6 +163,7 @@ pub enum Confirmed {
 }
 
 /// A code shows that the app was set up right.
+#[instrument(target = TRACE, name = "factors.confirm_totp", skip_all)]
 pub async fn confirm_totp(
     app: &Arc<App>,
     session: Session,
@@ -234,6 +238,7 @@ pub fn event(app: &App, account: AccountId, action: Action, from: &Origin, now: 
 }
 
 /// Takes the app away. The session goes on under another cookie; `None` if it may not.
+#[instrument(target = TRACE, name = "factors.remove_totp", skip_all)]
 pub async fn remove_totp(
     app: &App,
     session: &Session,
@@ -256,6 +261,7 @@ pub async fn remove_totp(
 }
 
 /// Ten new codes in the place of the old ones; `None` if the session may not.
+#[instrument(target = TRACE, name = "factors.new_recovery_codes", skip_all)]
 pub async fn new_recovery_codes(
     app: &App,
     session: &Session,
@@ -315,6 +321,7 @@ pub enum Completed {
 
 /// Completes a half sign-in with a code of the app or a recovery code, to the end even if the visitor
 /// hangs up.
+#[instrument(target = TRACE, name = "factors.complete", skip_all)]
 pub async fn complete(
     app: &Arc<App>,
     cookie: Digest,

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::store::figures::{self, Figure};
+use crate::telemetry::trace::TRACE;
 
 /// How often what this server counted is written down; what it counted since is lost if it is killed.
 const OFTEN: Duration = Duration::from_secs(10);
@@ -86,6 +88,7 @@ fn most(counts: BTreeMap<String, i64>) -> Vec<(String, i64)> {
 }
 
 /// Everything since then, up to this moment as far as this server goes.
+#[instrument(target = TRACE, name = "figures.overview", skip_all)]
 pub async fn overview(app: &App, since: Timestamp) -> Answer<Overview> {
     write(app).await?;
     let mut overview = Overview::default();

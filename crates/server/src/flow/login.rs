@@ -12,6 +12,7 @@ use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, uncancelled};
 use crate::cookie;
@@ -19,6 +20,7 @@ use crate::flow::factors;
 use crate::limits::{self, address_key};
 use crate::password::PasswordError;
 use crate::store::{Committed, Stmt, accounts, attempts, audit};
+use crate::telemetry::trace::TRACE;
 
 #[derive(Debug)]
 pub enum SignedIn {
@@ -77,6 +79,7 @@ fn known_bucket(
 
 /// Checks a password, to the end even if the visitor hangs up. `old` is the session that the browser
 /// brought along; it ends.
+#[instrument(target = TRACE, name = "login.sign_in", skip_all)]
 pub async fn sign_in(
     app: &Arc<App>,
     credentials: Credentials,
@@ -187,6 +190,7 @@ async fn start_session(
 }
 
 /// Who is signed in with this cookie.
+#[instrument(target = TRACE, name = "login.session", skip_all)]
 pub async fn session(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<(Session, Account)>> {
     Ok(accounts::session(&app.store, &Digest::of(cookie), now).await?)
 }
@@ -197,6 +201,7 @@ pub async fn half(app: &App, cookie: &str, now: Timestamp) -> Answer<Option<Acco
     Ok(half.map(|(_, account)| account.id))
 }
 
+#[instrument(target = TRACE, name = "login.sign_out", skip_all)]
 pub async fn sign_out(app: &App, cookie: &str, account: &Account, now: Timestamp) -> Answer<()> {
     let mut event = app.event(now, Action::SignedOut)?;
     event.account = Some(account.id);

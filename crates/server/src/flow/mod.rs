@@ -34,5 +34,6 @@ pub mod register;
 pub mod reverse;
 pub mod sessions;
 pub mod setup;
+pub mod standing;
 pub mod tokens;
 pub mod upstream;

@@ -9,6 +9,7 @@ use countersign_core::id::{AccountId, DeviceId, NodeId};
 use countersign_core::node::Node;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::pairing::mint;
@@ -17,6 +18,7 @@ use crate::password::PasswordError;
 use crate::store::feed::{Ending, Event};
 pub use crate::store::nodes::Listed;
 use crate::store::{Stmt, accounts, audit, nodes};
+use crate::telemetry::trace::TRACE;
 
 /// Imported tokens are of another make: of this many characters, and no JWT.
 const IMPORTED_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
@@ -30,6 +32,7 @@ pub struct Named {
 
 /// The live node behind a device token. That it was used is written down, once a minute at most. A token
 /// that was imported and never used here is only tried for the device that presents it.
+#[instrument(target = TRACE, name = "nodes.authenticate", skip_all)]
 pub async fn authenticate(
     app: &App,
     text: &str,
@@ -119,6 +122,7 @@ fn event(app: &App, node: &Node, action: Action, actor: &Actor, now: Timestamp) 
 
 /// Gives a live node another token; the old one ends at once. A node that does so itself shows the
 /// token that it has.
+#[instrument(target = TRACE, name = "nodes.refresh", skip_all)]
 pub async fn refresh(
     app: &App,
     node: &Node,
@@ -143,6 +147,7 @@ pub struct Refreshed {
 }
 
 /// False if it was revoked before.
+#[instrument(target = TRACE, name = "nodes.revoke", skip_all)]
 pub async fn revoke(app: &App, node: &Node, actor: &Actor, now: Timestamp) -> Answer<bool> {
     let batch = vec![
         nodes::revoke(node.id, now),
@@ -153,6 +158,7 @@ pub async fn revoke(app: &App, node: &Node, actor: &Actor, now: Timestamp) -> An
 }
 
 /// Revoked and forgotten.
+#[instrument(target = TRACE, name = "nodes.remove", skip_all)]
 pub async fn remove(app: &App, node: &Node, actor: &Actor, now: Timestamp) -> Answer<bool> {
     let batch = vec![
         nodes::remove(node.id),
@@ -187,6 +193,7 @@ pub enum Assigned {
 }
 
 /// Gives a node that is nobody's to somebody.
+#[instrument(target = TRACE, name = "nodes.assign", skip_all)]
 pub async fn assign(app: &App, by: &By, id: DeviceId, owner: &Username, now: Timestamp) -> Answer<Assigned> {
     let found = accounts::by_name(&app.store, owner).await?;
     let Some((account, _)) = found.filter(|(account, _)| account.is_enabled()) else {

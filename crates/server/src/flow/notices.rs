@@ -9,11 +9,13 @@ use countersign_core::id::{DeviceId, NoticeId};
 use countersign_core::key::Key;
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, rfc3339};
 use crate::flow::devices::{self, Device};
 use crate::store::notices::Kind;
 use crate::store::{Committed, Stmt, accounts, audit, notices};
+use crate::telemetry::trace::TRACE;
 
 /// What is sealed, and what a webhook gets, under a `type` and a `timestamp`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,6 +155,7 @@ pub async fn linked(app: &App, token: &str, now: Timestamp) -> Answer<Option<(No
 }
 
 /// Disconnects it. False if the link was used, its time is over, or the device is not connected any more.
+#[instrument(target = TRACE, name = "notices.follow", skip_all)]
 pub async fn follow(app: &App, token: &str, from: &Origin, now: Timestamp) -> Answer<bool> {
     let Some((id, account, device)) = linked(app, token, now).await? else { return Ok(false) };
     let mut event = app.event(now, Action::DeviceRevoked)?;
@@ -193,6 +196,7 @@ pub struct Waiting {
 }
 
 /// Those that nobody tries any more, then those that wait.
+#[instrument(target = TRACE, name = "notices.waiting", skip_all)]
 pub async fn waiting(app: &App, limit: u32) -> Answer<Vec<Waiting>> {
     let view = |stuck: notices::Stuck| Waiting {
         event: open(app, stuck.id, &stuck.body)
@@ -209,6 +213,7 @@ pub async fn waiting(app: &App, limit: u32) -> Answer<Vec<Waiting>> {
 }
 
 /// Has one tried again from the beginning. False if it is not there, or on its way already.
+#[instrument(target = TRACE, name = "notices.replay", skip_all)]
 pub async fn replay(app: &App, by: &By, id: NoticeId, now: Timestamp) -> Answer<bool> {
     let mut event = app.event(now, Action::NoticeReplayed)?.by(by);
     event.detail = Some(id.to_string());

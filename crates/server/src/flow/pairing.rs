@@ -13,6 +13,7 @@ use countersign_core::node::{Node, NodeFacts, READ};
 use countersign_core::scope::Scopes;
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::ask::DRAWS;
@@ -24,6 +25,7 @@ use crate::hub::SocketId;
 use crate::limits::{self, address_key};
 use crate::store::feed::{Ending, Event};
 use crate::store::{Stmt, accounts, audit, grants, nodes};
+use crate::telemetry::trace::TRACE;
 use crate::telemetry::{GrantEvent, PairingRefusal};
 
 /// Confirms with a wrong device id that a code outlives.
@@ -51,6 +53,7 @@ pub enum Requesting {
 }
 
 /// Step 1. The socket hears what becomes of it.
+#[instrument(target = TRACE, name = "pairing.request", skip_all)]
 pub async fn request(
     app: &App,
     facts: NodeFacts,
@@ -198,6 +201,7 @@ pub struct Confirming<'a> {
 }
 
 /// Step 5.
+#[instrument(target = TRACE, name = "pairing.confirm", skip_all)]
 pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> Answer<Confirmed> {
     let Confirming { typed, node, pin, approver, from, .. } = *confirming;
     let Some(code) = UserCode::parse(typed) else { return Ok(Confirmed::Invalid) };
@@ -348,6 +352,7 @@ pub async fn may_pair(app: &App, node: NodeId, account: AccountId) -> Answer<boo
 }
 
 /// Step 4, yes.
+#[instrument(target = TRACE, name = "pairing.approve", skip_all)]
 pub async fn approve(
     app: &App,
     grant: &Grant,
@@ -391,6 +396,7 @@ pub async fn approve(
 }
 
 /// Step 4, no.
+#[instrument(target = TRACE, name = "pairing.reject", skip_all)]
 pub async fn reject(
     app: &App,
     grant: &Grant,

@@ -12,6 +12,7 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::instrument;
 use url::Url;
 use uuid::Uuid;
 use webauthn_rs::prelude::{
@@ -26,6 +27,7 @@ use crate::config::PublicUrl;
 use crate::flow::factors::{self, Completed};
 use crate::store::passkeys::StoredPasskey;
 use crate::store::{Committed, Stmt, accounts, audit, challenges, passkeys};
+use crate::telemetry::trace::TRACE;
 
 /// How long a browser has to answer.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -143,6 +145,7 @@ pub struct Answered {
 }
 
 /// To the end even if the visitor hangs up: the codes would be lost.
+#[instrument(target = TRACE, name = "passkeys.finish_registration", skip_all)]
 pub async fn finish_registration(
     app: &Arc<App>,
     session: Session,
@@ -212,6 +215,7 @@ fn wrong<T>(error: &WebauthnError, outcome: T) -> T {
 }
 
 /// What a browser signs in with, whoever it is of; `None` where there are no passkeys.
+#[instrument(target = TRACE, name = "passkeys.begin_sign_in", skip_all)]
 pub async fn begin_sign_in(app: &App, browser: &Digest, now: Timestamp) -> Answer<Option<String>> {
     let Some(webauthn) = &app.passkeys.0 else { return Ok(None) };
     let (options, state) = webauthn.start_discoverable_authentication().map_err(odd)?;
@@ -237,6 +241,7 @@ pub async fn begin_second(
 
 /// Signs somebody in, or completes the sign-in of whoever has shown a password, to the end even if the
 /// visitor hangs up.
+#[instrument(target = TRACE, name = "passkeys.sign_in", skip_all)]
 pub async fn sign_in(app: &Arc<App>, answered: Answered, second: bool, now: Timestamp) -> Answer<Completed> {
     let app = app.clone();
     uncancelled(async move { check(&app, &answered, second, now).await }).await

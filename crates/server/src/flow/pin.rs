@@ -5,12 +5,14 @@ use countersign_core::audit::Action;
 use countersign_core::code::Pin;
 use countersign_core::grant::{Approval, Grant, Origin};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::policy::Objection;
 use crate::store::feed::Event;
 use crate::store::{Committed, Stmt, grants};
 use crate::telemetry::GrantEvent;
+use crate::telemetry::trace::TRACE;
 
 /// A PIN, and where it was typed.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub enum Checked {
     Again,
 }
 
+#[instrument(target = TRACE, name = "pin.check", skip_all)]
 pub async fn check(
     app: &App,
     grant: &Grant,

@@ -13,11 +13,13 @@ use countersign_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::flow::clients::{self, ClientRefusal, ClientSettings, Field, Proving};
 use crate::limits::address_key;
 use crate::store;
+use crate::telemetry::trace::TRACE;
 
 /// What a client says of itself (RFC 7591 §2); what is not known here is ignored.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -112,6 +114,7 @@ fn event(app: &App, id: &ClientId, action: Action, from: &Origin, now: Timestamp
 }
 
 /// `metadata` is looked at only if the token is right.
+#[instrument(target = TRACE, name = "register.add", skip_all)]
 pub async fn add<E>(
     app: &App,
     token: &Plain,
@@ -163,6 +166,7 @@ pub async fn own(app: &App, id: &str, token: &Plain) -> Answer<Option<Client>> {
 }
 
 /// What it says takes the place of what it said (RFC 7592 §2.2); how it proves who it is stays.
+#[instrument(target = TRACE, name = "register.change", skip_all)]
 pub async fn change(
     app: &App,
     client: &Client,
@@ -187,6 +191,7 @@ pub async fn change(
     clients::edit_with(app, &client.id, settings, None, event, None, now).await
 }
 
+#[instrument(target = TRACE, name = "register.remove", skip_all)]
 pub async fn remove(app: &App, client: &Client, from: &Origin, now: Timestamp) -> Answer<()> {
     let event = event(app, &client.id, Action::ClientRemoved, from, now)?;
     // It was removed by another hand meanwhile: what was wanted holds.

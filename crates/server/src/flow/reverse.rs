@@ -13,6 +13,7 @@ use countersign_core::key::Key;
 use countersign_core::scope::Scopes;
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, uncancelled};
 use crate::flow::ask::{DRAWS, no_free_code};
@@ -21,6 +22,7 @@ use crate::flow::policy::{Objection, Ruling, Sufficient};
 use crate::limits::{self, address_key};
 use crate::store::{Committed, accounts, api_keys, audit, grants};
 use crate::telemetry::GrantEvent;
+use crate::telemetry::trace::TRACE;
 
 /// What a key is called that comes of such a code.
 pub const KEY_NAME: &str = "CLI (Dashboard Code)";
@@ -42,6 +44,7 @@ pub enum Making {
     Refused,
 }
 
+#[instrument(target = TRACE, name = "reverse.make", skip_all)]
 pub async fn make(
     app: &App,
     caller: Sufficient<'_>,
@@ -121,6 +124,7 @@ pub enum Verified {
 }
 
 /// Counts as a wrong code unless it is right, even if the caller hangs up before that is known.
+#[instrument(target = TRACE, name = "reverse.verify", skip_all)]
 pub async fn verify(
     app: &Arc<App>,
     typed: &str,
@@ -209,6 +213,7 @@ pub enum Status {
 }
 
 /// `None`: there is no such code of this person's.
+#[instrument(target = TRACE, name = "reverse.status", skip_all)]
 pub async fn status(app: &App, account: &Account, id: GrantId, now: Timestamp) -> Answer<Option<Status>> {
     let Some(grant) = grants::by_id(&app.store, id).await? else { return Ok(None) };
     if !matches!(&grant.ask, Ask::Key(ask) if ask.way == Way::Reverse) {

@@ -6,18 +6,21 @@ use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault};
 use crate::flow::{factors, login};
 use crate::password::PasswordError;
 use crate::store::accounts::ListedSession;
 use crate::store::{accounts, attempts, audit};
+use crate::telemetry::trace::TRACE;
 
 pub async fn list(app: &App, account: AccountId, now: Timestamp) -> Answer<Vec<ListedSession>> {
     Ok(accounts::sessions_of(&app.store, account, now).await?)
 }
 
 /// Signs one browser out. False if there is no such one of this person's.
+#[instrument(target = TRACE, name = "sessions.end", skip_all)]
 pub async fn end(
     app: &App,
     session: &Session,
@@ -35,6 +38,7 @@ pub async fn end(
 }
 
 /// Signs every other browser out.
+#[instrument(target = TRACE, name = "sessions.end_others", skip_all)]
 pub async fn end_others(app: &App, session: &Session, from: &Origin, now: Timestamp) -> Answer<bool> {
     let mut event = factors::event(app, session.account, Action::SessionEnded, from, now)?;
     event.detail = Some("all others".to_owned());
@@ -58,6 +62,7 @@ pub enum Changed {
 }
 
 /// Gives its person another password, and signs every other browser out.
+#[instrument(target = TRACE, name = "sessions.change_password", skip_all)]
 pub async fn change_password(
     app: &App,
     session: &Session,

@@ -12,12 +12,14 @@ use countersign_core::scope::{DEVICES, Scopes};
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::dpop::{Proof, Unproven};
 use crate::flow::{devices, policy};
 use crate::store::families::{AccessFacts, Whose};
 use crate::store::{Committed, Stmt, audit, families};
+use crate::telemetry::trace::TRACE;
 
 /// The `typ` of access tokens (RFC 9068 §2.1) and ID tokens.
 pub(super) const ACCESS_TYP: &str = "at+jwt";
@@ -113,6 +115,7 @@ struct IdClaims<'a> {
 }
 
 /// Makes the tokens and the statements that remember them. Nothing is committed here.
+#[instrument(target = TRACE, name = "tokens.issue", skip_all)]
 pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenSet, Vec<Stmt>)> {
     let Issue { client, family, scopes, resources, parent, nonce, key } = what;
     let mut batch = Vec::new();
@@ -209,6 +212,7 @@ async fn access_token(
 }
 
 /// An access token of a client's own (RFC 6749 §4.4). The client was found to be who it says.
+#[instrument(target = TRACE, name = "tokens.for_itself", skip_all)]
 pub async fn for_itself(
     app: &App,
     client: &Client,
@@ -278,6 +282,7 @@ pub enum Refreshed {
     Unproven(Unproven),
 }
 
+#[instrument(target = TRACE, name = "tokens.refresh", skip_all)]
 pub async fn refresh(
     app: &App,
     client: &Client,

@@ -14,11 +14,13 @@ use countersign_core::secret::{Digest, Plain};
 use countersign_core::time::Timestamp;
 use countersign_core::wire;
 use serde::{Deserialize, Serialize};
+use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, uncancelled};
 use crate::flow::{caller, factors};
 use crate::issuers::{Unverified, Vouched};
 use crate::store::{Committed, accounts, audit, challenges};
+use crate::telemetry::trace::TRACE;
 use crate::upstream::{Admission, Asking, Upstream};
 
 /// How long somebody may be away at the provider.
@@ -74,6 +76,7 @@ fn odd(error: impl std::fmt::Display) -> Fault {
 }
 
 /// Where the browser goes; `None` if the provider cannot be asked now.
+#[instrument(target = TRACE, name = "upstream.begin", skip_all)]
 pub async fn begin(
     app: &App,
     upstream: &Upstream,
@@ -148,6 +151,7 @@ pub enum Finished {
 
 /// To the end even if the visitor hangs up. `None`: this browser was not sent to this provider, or too
 /// long ago.
+#[instrument(target = TRACE, name = "upstream.finish", skip_all)]
 pub async fn finish(
     app: &Arc<App>,
     id: String,

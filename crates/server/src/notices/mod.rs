@@ -151,12 +151,12 @@ fn settle(app: &App, due: &Due, until: Timestamp, outcome: Result<(), String>, n
     match wait {
         Some(wait) => {
             app.metrics.notice(kind, "retried");
-            tracing::warn!(kind, target = due.target, error, "a notice did not arrive, and is tried again");
+            tracing::warn!(kind, to = due.target, error, "a notice did not arrive, and is tried again");
             notices::later(due.id, until, now + *wait, &error)
         }
         None => {
             app.metrics.notice(kind, "failed");
-            tracing::error!(kind, target = due.target, error, "a notice did not arrive, and is given up");
+            tracing::error!(kind, to = due.target, error, "a notice did not arrive, and is given up");
             notices::failed(due.id, until, now, &error)
         }
     }

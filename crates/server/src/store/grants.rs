@@ -397,14 +397,18 @@ pub async fn to_expire(
     let rows = store.rows(TO_EXPIRE, &[now.into(), since.into(), limit.into()]).await?;
     let read = |mut row: Row| {
         let (id, kind): (_, String) = (row.take()?, row.take()?);
-        let door = match kind.as_str() {
-            TOKENS => Door::OAuth,
-            PAIRING => Door::Socket,
-            _ => Door::Cli,
-        };
-        Ok((id, door))
+        Ok((id, door_of(&kind)))
     };
     rows.into_iter().map(read).collect()
+}
+
+/// At which door such a thing is asked.
+pub(super) fn door_of(ask: &str) -> Door {
+    match ask {
+        TOKENS => Door::OAuth,
+        PAIRING => Door::Socket,
+        _ => Door::Cli,
+    }
 }
 
 /// Marks one as expired, which frees its code; a conflict if somebody did so before.

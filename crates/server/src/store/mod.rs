@@ -32,6 +32,8 @@ pub mod postgres;
 pub mod presence;
 pub mod search;
 mod sqlite;
+pub mod standing;
+pub mod timing;
 mod value;
 
 pub use migrations::SCHEMA_VERSION;
@@ -44,8 +46,10 @@ use std::sync::Arc;
 
 use countersign_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use self::feed::{Event, Feed};
+use self::timing::Timings;
 
 /// One write: a statement, its arguments, and how many rows it must change.
 #[derive(Clone, Debug)]
@@ -124,6 +128,33 @@ pub enum StoreError {
     Path { path: String, why: String },
 }
 
+impl StoreError {
+    /// What a trace says of it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Unavailable(_) => "unavailable",
+            Self::Corrupt(_) => "corrupt",
+            Self::NewerSchema { .. } => "newer_schema",
+            Self::OlderSchema { .. } => "older_schema",
+            Self::Missing(_) => "missing",
+            Self::Closed => "closed",
+            Self::Path { .. } => "path",
+        }
+    }
+}
+
+/// The connections of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Open ones: of SQLite those that read, of PostgreSQL those that write.
+    pub size: usize,
+    /// Open, and nobody uses them.
+    pub idle: usize,
+    /// Who waits: for SQLite's writer, for a connection to PostgreSQL.
+    pub waiting: usize,
+}
+
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What opening a database may do to it.
@@ -175,10 +206,15 @@ impl Store {
 
     /// Reads. Never waits for writers.
     pub async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.rows(sql, args),
-            Self::Postgres(postgres) => postgres.rows(sql, args).await,
-        }
+        let timing = self.timings().reading(sql);
+        let reading = async {
+            match self {
+                Self::Sqlite(sqlite) => sqlite.rows(sql, args),
+                Self::Postgres(postgres) => postgres.rows(sql, args).await,
+            }
+        };
+        let outcome = reading.instrument(timing.span.clone()).await;
+        timing.end(outcome)
     }
 
     /// Reads at most one row.
@@ -188,9 +224,30 @@ impl Store {
 
     /// Writes all of `batch` or nothing, and answers once it is on the disk.
     pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
+        let timing = self.timings().committing(&batch);
+        let committing = async {
+            match self {
+                Self::Sqlite(sqlite) => sqlite.commit(batch).await,
+                Self::Postgres(postgres) => postgres.commit(batch).await,
+            }
+        };
+        let outcome = committing.instrument(timing.span.clone()).await;
+        timing.end(outcome)
+    }
+
+    /// How long it takes.
+    pub fn timings(&self) -> &Timings {
         match self {
-            Self::Sqlite(sqlite) => sqlite.commit(batch).await,
-            Self::Postgres(postgres) => postgres.commit(batch).await,
+            Self::Sqlite(sqlite) => sqlite.timings(),
+            Self::Postgres(postgres) => postgres.timings(),
+        }
+    }
+
+    /// Its connections, at this moment.
+    pub fn pool(&self) -> Pool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.pool(),
+            Self::Postgres(postgres) => postgres.pool(),
         }
     }
 
@@ -274,13 +331,11 @@ macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
         $(const $name: &str = $sql;)*
 
-        #[cfg(test)]
         pub(super) const STATEMENTS: &[(&str, &str)] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
     };
 }
 use statements;
 
-#[cfg(test)]
 pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         accounts::STATEMENTS,
@@ -303,6 +358,7 @@ pub(crate) fn all_statements() -> impl Iterator<Item = (&'static str, &'static s
         once::STATEMENTS,
         passkeys::STATEMENTS,
         presence::STATEMENTS,
+        standing::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -29,6 +29,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 2] = [Self::Mail, Self::Webhook];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mail => "mail",

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +18,8 @@ use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi};
 use tokio::sync::oneshot;
 
 use super::feed::{self, Event, Feed};
-use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, migrations};
+use super::timing::Timings;
+use super::{Committed, Opening, Pool, Result, Row, Stmt, StoreError, Value, migrations};
 
 /// How long one process waits for another's write, such as a command's while the server runs.
 const BUSY: Duration = Duration::from_secs(10);
@@ -33,7 +35,12 @@ const READERS: usize = 16;
 pub struct Sqlite {
     path: String,
     feed: Arc<Feed>,
+    timings: Timings,
     readers: Mutex<Vec<Connection>>,
+    /// Connections that somebody reads with.
+    reading: AtomicUsize,
+    /// Batches that the writer has not taken yet.
+    waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<(SyncSender<Job>, std::thread::JoinHandle<()>)>>,
 }
 
@@ -53,23 +60,51 @@ impl Sqlite {
         let path = path.to_str().ok_or_else(|| failed("the path is not UTF-8".to_owned()))?.to_owned();
         let mut connection = connect(&path)?;
         migrate(&mut connection, opening, now)?;
-        let feed = Arc::<Feed>::default();
+        let (feed, waiting) = (Arc::<Feed>::default(), Arc::<AtomicUsize>::default());
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
-                let feed = feed.clone();
-                move || write(&mut connection, &jobs, &feed)
+                let (feed, waiting) = (feed.clone(), waiting.clone());
+                move || write(&mut connection, &jobs, &feed, &waiting)
             })
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        Ok(Self { path, feed, readers: Mutex::new(Vec::new()), writer: Mutex::new(Some((queue, thread))) })
+        Ok(Self {
+            path,
+            feed,
+            timings: Timings::new("sqlite", "sqlite"),
+            readers: Mutex::new(Vec::new()),
+            reading: AtomicUsize::new(0),
+            waiting,
+            writer: Mutex::new(Some((queue, thread))),
+        })
     }
 
     pub const fn feed(&self) -> &Arc<Feed> {
         &self.feed
     }
 
+    pub const fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    pub fn pool(&self) -> Pool {
+        let idle = lock(&self.readers).len();
+        Pool {
+            size: idle + self.reading.load(Ordering::Relaxed),
+            idle,
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
     pub fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        self.reading.fetch_add(1, Ordering::Relaxed);
+        let rows = self.read(sql, args);
+        self.reading.fetch_sub(1, Ordering::Relaxed);
+        rows
+    }
+
+    fn read(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
         let idle = lock(&self.readers).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -86,6 +121,7 @@ impl Sqlite {
     pub async fn commit(&self, batch: Vec<Stmt>) -> Result<Committed> {
         let (answer, answered) = oneshot::channel();
         let queue = lock(&self.writer).as_ref().map(|(queue, _)| queue.clone()).ok_or(StoreError::Closed)?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if let Err(
             std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job),
         ) = queue.try_send(Job { batch, answer })
@@ -208,7 +244,7 @@ impl ToSql for Value {
 
 /// The writer's life: one round is one transaction. Between rounds it looks whether another process,
 /// such as a command of an administrator, wrote.
-fn write(connection: &mut Connection, jobs: &Receiver<Job>, news: &Feed) {
+fn write(connection: &mut Connection, jobs: &Receiver<Job>, news: &Feed, waiting: &AtomicUsize) {
     let mut version = None;
     loop {
         let first = jobs.recv_timeout(LOOK);
@@ -230,6 +266,7 @@ fn write(connection: &mut Connection, jobs: &Receiver<Job>, news: &Feed) {
         };
         let mut round = vec![first];
         round.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(GROUP - 1));
+        waiting.fetch_sub(round.len(), Ordering::Relaxed);
         let outcomes = group(connection, &round);
         for (at, job) in round.into_iter().enumerate() {
             let outcome = match &outcomes {

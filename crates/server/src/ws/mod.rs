@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tracing::Instrument as _;
 
 use self::bucket::Bucket;
 use self::peer::Peer;
@@ -35,6 +36,7 @@ use crate::app::App;
 use crate::http;
 use crate::hub::{Full, Outgoing, Places, SocketId, instant};
 use crate::limits::address_key;
+use crate::telemetry::trace;
 
 const FRAME_BYTES: usize = 256 * 1024;
 /// Idle sockets are many: they must be small.
@@ -352,7 +354,11 @@ impl Socket {
             match item {
                 Ok(call) => {
                     let outcome = match self.spend() {
-                        Ok(()) => methods::call(self, &call).await,
+                        Ok(()) => {
+                            methods::call(self, &call)
+                                .instrument(trace::call(methods::known(&call.method)))
+                                .await
+                        }
                         Err(error) => Err(error),
                     };
                     // Nobody answers a notification, whatever came of it.

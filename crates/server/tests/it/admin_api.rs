@@ -169,6 +169,8 @@ async fn keys_and_clients_may_administer_if_they_were_made_for_it() {
     };
     Ask::new(&server, &own("").await).send(Method::GET, "/users", None).await.problem(403, "forbidden");
     let machine = own("admin").await;
+    // Rows of one moment have no order.
+    server.pass(1);
     let made = Ask::new(&server, &machine)
         .post("/users", json!({ "name": "carol", "password": "correct horse battery" }))
         .await;
@@ -473,6 +475,11 @@ async fn keys_the_trail_and_the_figures_are_there_to_see() {
         (&funnel["asked"], &funnel["approved"], &funnel["redeemed"], &funnel["denied"]),
         (&json!(3), &json!(2), &json!(2), &json!(1))
     );
+    let devices = json!({ "oauth": 2, "cli": 0, "socket": 0 });
+    assert_eq!(figures["now"]["devices"], devices);
+    assert_eq!(figures["now"]["questions"], json!({ "oauth": 0, "cli": 0, "socket": 0 }));
+    assert_eq!(figures["now"]["sessions"], 3);
+    assert_eq!((&figures["now"]["notices_waiting"], &figures["now"]["notices_dead"]), (&json!(0), &json!(0)));
     assert_eq!(figures["by_client"][0], json!({ "name": "console", "count": 1 }));
     assert_eq!(figures["approval"], json!([{ "seconds": 5, "count": 2 }]));
     // What one server counted is there for all, and after a restart.

@@ -3,6 +3,7 @@
 use countersign_core::audit::By;
 use countersign_server::flow::accounts::{self, Changes};
 
+use crate::notices::HOOK;
 use crate::support::{Browser, Server, server};
 
 async fn promote(server: &Server, name: &str) {
@@ -66,6 +67,35 @@ async fn a_second_factor_comes_first_where_it_is_demanded() {
     promote(&server, "alice").await;
     alice.get("/admin").await;
     alice.expect(200, "Set up an authenticator app");
+}
+
+#[tokio::test]
+async fn the_overview_says_how_things_stand_now() {
+    let server = Server::with(&[HOOK]).await;
+    promote(&server, "alice").await;
+    server.login("tv", "openid").await;
+    server.ask("tv", "openid").await;
+    server.key().await;
+    server
+        .database()
+        .run("UPDATE outbox SET failed_at = 1 WHERE id IN (SELECT id FROM outbox LIMIT 1)")
+        .await;
+    let mut alice = server.signed_in("alice").await;
+    alice.get("/admin").await;
+    for (what, count) in [
+        ("Questions that wait for somebody", 1),
+        ("<a href=\"/admin/devices\">Devices by OAuth</a>", 1),
+        ("<a href=\"/admin/devices\">Devices of command lines</a>", 1),
+        ("<a href=\"/admin/devices\">Devices by socket</a>", 0),
+        ("Browsers that are signed in", 3),
+        ("<a href=\"/admin/notices\">Notices on their way</a>", 1),
+        ("<a href=\"/admin/notices\">Notices that were given up</a>", 1),
+    ] {
+        alice.expect(200, &format!("<dt>{what}</dt><dd>{count}</dd>"));
+    }
+    // It is in what the script takes anew.
+    let live = alice.page.split_once("data-live").unwrap().1;
+    assert!(live.contains("Notices on their way"));
 }
 
 #[tokio::test]
@@ -246,7 +276,7 @@ async fn devices_keys_and_the_trail_are_there() {
 /// What did not arrive is shown, and sent again by hand.
 #[tokio::test]
 async fn notices_that_were_given_up_are_sent_again() {
-    let server = Server::with(&[crate::notices::HOOK]).await;
+    let server = Server::with(&[HOOK]).await;
     promote(&server, "alice").await;
     server.login("tv", "openid").await;
     server.database().run("UPDATE outbox SET failed_at = 1, attempts = 9, error = 'it answered 500'").await;
@@ -263,7 +293,7 @@ async fn notices_that_were_given_up_are_sent_again() {
 /// This machine is none that a webhook reaches, unless the operator says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_do_not_reach_private_addresses() {
-    let server = Server::with(&[crate::notices::HOOK]).await;
+    let server = Server::with(&[HOOK]).await;
     server.login("tv", "openid").await;
     // The background task looks every second of the real time; this waits for what it writes.
     let tried = "outbox WHERE attempts > 0 AND error LIKE '%webhooks.allowed_networks%'";

@@ -1,6 +1,7 @@
 //! The private listener.
 
-use crate::support::{Server, server};
+use crate::notices::HOOK;
+use crate::support::{Database, Server, server};
 
 async fn ops(server: &Server, path: &str) -> (u16, String) {
     let response = server.http.get(server.ops(path)).send().await.unwrap();
@@ -58,10 +59,90 @@ async fn metrics_tell_what_became_of_grants() {
         "countersign_grants_total{door=\"oauth\",state=\"redeemed\"} 1",
         "countersign_grants_total{door=\"oauth\",state=\"expired\"} 1",
         "countersign_approval_seconds_sum 12.0",
+        "countersign_http_request_seconds_count{method=\"POST\",route=\"/oauth2/v1/token\"} 2",
         "countersign_http_requests_total{method=\"POST\",route=\"/oauth2/v1/token\",status=\"400\"} 1",
     ] {
         assert!(text.contains(line), "no {line} in {text}");
     }
+}
+
+/// The value of one series, as it is exported.
+#[track_caller]
+fn value(text: &str, series: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {text}")).to_owned()
+}
+
+#[tokio::test]
+async fn series_exist_before_anything_happens() {
+    let server = server().await;
+    let (_, text) = ops(&server, "/metrics").await;
+    let version = env!("CARGO_PKG_VERSION");
+    for series in [
+        "countersign_refused_by_limit_total{limit=\"registrations\"}",
+        "countersign_refused_by_policy_total{setting=\"scope_cap\"}",
+        "countersign_suspicions_total{kind=\"code_of_others\"}",
+        "countersign_notices_total{kind=\"mail\",outcome=\"failed\"}",
+        "countersign_pairings_refused_total{reason=\"unknown_code\"}",
+    ] {
+        assert_eq!(value(&text, series), "0", "{series}");
+    }
+    assert_eq!(value(&text, &format!("countersign_build_info{{version=\"{version}\"}}")), "1");
+    assert_eq!(value(&text, "countersign_start_time_seconds"), "1800000000.0");
+    assert_eq!(value(&text, "countersign_ready"), "1.0");
+    let engine = if matches!(server.database(), Database::Sqlite(_)) { "sqlite" } else { "postgres" };
+    for kind in ["read", "write", "commit"] {
+        let series = format!("countersign_store_seconds_count{{store=\"{engine}\",kind=\"{kind}\"}}");
+        assert!(value(&text, &series).parse::<u64>().unwrap() > 0, "{series}");
+    }
+    assert!(value(&text, "countersign_store_pool_size").parse::<u64>().unwrap() > 0);
+    assert_eq!(value(&text, "countersign_store_pool_waiting"), "0");
+}
+
+#[tokio::test]
+async fn gauges_tell_how_things_stand_on_all_nodes() {
+    let server = Server::with(&[HOOK]).await;
+    let gauge = async |series: &str| value(&ops(&server, "/metrics").await.1, series);
+    assert_eq!(gauge("countersign_grants_live{door=\"oauth\"}").await, "0.0");
+    server.login("tv", "openid").await;
+    server.ask("tv", "").await;
+    server.key().await;
+    let kept = "what was just read is not read again";
+    assert_eq!(gauge("countersign_devices_active{door=\"oauth\"}").await, "0.0", "{kept}");
+    server.pass(5);
+    assert_eq!(gauge("countersign_devices_active{door=\"oauth\"}").await, "1.0");
+    assert_eq!(gauge("countersign_devices_active{door=\"cli\"}").await, "1.0");
+    assert_eq!(gauge("countersign_devices_active{door=\"socket\"}").await, "0.0");
+    assert_eq!(gauge("countersign_grants_live{door=\"oauth\"}").await, "1.0", "what was decided is not live");
+    assert_eq!(gauge("countersign_sessions_open").await, "2.0");
+    assert_eq!(gauge("countersign_notices_waiting").await, "2.0");
+    server
+        .database()
+        .run("UPDATE outbox SET failed_at = 1 WHERE id IN (SELECT id FROM outbox LIMIT 1)")
+        .await;
+    server.pass(5);
+    assert_eq!(gauge("countersign_notices_waiting").await, "1.0");
+    assert_eq!(gauge("countersign_notices_dead").await, "1.0");
+    server.pass(1800);
+    assert_eq!(gauge("countersign_grants_live{door=\"oauth\"}").await, "0.0", "its time is over");
+}
+
+#[tokio::test]
+async fn without_its_database_a_scrape_says_what_is_known() {
+    let server = server().await;
+    server.database().run("ALTER TABLE outbox RENAME TO elsewhere").await;
+    server.database().break_table("installation", "UPDATE").await;
+    let (status, text) = ops(&server, "/metrics").await;
+    assert_eq!(status, 200);
+    assert_eq!(value(&text, "countersign_ready"), "0.0");
+    assert_eq!(value(&text, "countersign_notices_dead"), "NaN");
+    assert_eq!(value(&text, "countersign_grants_total{door=\"oauth\",state=\"asked\"}"), "0");
+    server.database().run("ALTER TABLE elsewhere RENAME TO outbox").await;
+    server.database().mend("installation").await;
+    server.pass(5);
+    let (_, text) = ops(&server, "/metrics").await;
+    assert_eq!(value(&text, "countersign_ready"), "1.0");
+    assert_eq!(value(&text, "countersign_notices_dead"), "0.0");
 }
 
 #[tokio::test]

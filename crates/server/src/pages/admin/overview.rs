@@ -1,4 +1,4 @@
-//! What is going on: the funnel, how long people take, who logs in, what is refused.
+//! What is going on: how things stand, the funnel, how long people take, who logs in, what is refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::request::Parts;
 use axum::response::Response;
+use countersign_core::admin::Standing;
 use countersign_core::grant::Door;
 use countersign_core::time::Timestamp;
 
@@ -17,6 +18,7 @@ use super::plot::{Stack, bars, columns};
 use super::{Page, Said, get};
 use crate::app::App;
 use crate::flow::figures::{self, HOUR, Overview, hour_of};
+use crate::flow::standing;
 use crate::pages::account::WITH_SCRIPT;
 use crate::pages::{assets, render};
 
@@ -28,6 +30,8 @@ struct OverviewPage {
     script: &'static str,
     spans: [(u32, &'static str, bool); 3],
     as_of: String,
+    /// What it is, how much of it there is, and where more of it stands.
+    now: [(&'static str, i64, &'static str); 7],
     funnel: String,
     denied: i64,
     expired: i64,
@@ -49,6 +53,7 @@ pub async fn overview(State(app): State<Arc<App>>, parts: Parts) -> Response {
         let days = days.filter(|days| SPANS.iter().any(|(known, _)| known == days)).unwrap_or(7);
         let since = desk.now - Duration::from_hours(24) * days;
         let found = figures::overview(desk.app, since).await?;
+        let standing = standing::now(desk.app).await?;
         let count = |name: &str| found.funnel.get(name).copied().unwrap_or(0);
         let steps =
             [("Asked", "asked"), ("Opened", "opened"), ("Approved", "approved"), ("Connected", "redeemed")];
@@ -60,6 +65,7 @@ pub async fn overview(State(app): State<Arc<App>>, parts: Parts) -> Response {
             script: assets::admin_name(),
             spans: SPANS.map(|(span, name)| (span, name, span == days)),
             as_of: stamp(desk.now, "%Y-%m-%d %H:%M:%S UTC"),
+            now: rows(&standing),
             funnel: bars("From question to login", &steps, true)?,
             denied: count("denied"),
             expired: count("expired"),
@@ -76,6 +82,20 @@ pub async fn overview(State(app): State<Arc<App>>, parts: Parts) -> Response {
         Ok(response)
     })
     .await
+}
+
+fn rows(standing: &Standing) -> [(&'static str, i64, &'static str); 7] {
+    let all = |counts: &BTreeMap<String, i64>| counts.values().sum();
+    let devices = |door: Door| standing.devices.get(door.name()).copied().unwrap_or(0);
+    [
+        ("Questions that wait for somebody", all(&standing.questions), ""),
+        ("Devices by OAuth", devices(Door::OAuth), "/admin/devices"),
+        ("Devices of command lines", devices(Door::Cli), "/admin/devices"),
+        ("Devices by socket", devices(Door::Socket), "/admin/devices"),
+        ("Browsers that are signed in", standing.sessions, ""),
+        ("Notices on their way", standing.notices_waiting, "/admin/notices"),
+        ("Notices that were given up", standing.notices_dead, "/admin/notices"),
+    ]
 }
 
 fn stamp(at: Timestamp, format: &str) -> String {

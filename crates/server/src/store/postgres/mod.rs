@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::error::{Failure, unavailable};
 use self::group::Group;
 use super::feed::Feed;
+use super::timing::Timings;
 use super::{Committed, Opening, Result, Row, Stmt, StoreError, Value, audit, migrations};
 pub use connect::Options;
 
@@ -53,6 +54,7 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     options: Options,
     feed: Arc<Feed>,
+    timings: Timings,
     inserts: Group,
     readers: Vec<Reader>,
     turn: AtomicUsize,
@@ -79,6 +81,7 @@ impl Postgres {
             writers: options.write_pool()?,
             can_tell: OnceLock::new(),
             feed: Arc::default(),
+            timings: Timings::new("postgres", "postgresql"),
             inserts: Group::default(),
             options,
         }));
@@ -89,6 +92,16 @@ impl Postgres {
 
     pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
+    }
+
+    pub fn timings(&self) -> &Timings {
+        &self.0.timings
+    }
+
+    /// Of those that write: the others are never waited for.
+    pub fn pool(&self) -> super::Pool {
+        let status = self.0.writers.status();
+        super::Pool { size: status.size, idle: status.available, waiting: status.waiting }
     }
 
     pub fn listen(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {

@@ -1,0 +1,39 @@
+//! How things stand now: what waits, what is connected. Who looks often reads what was just read.
+
+use std::time::Duration;
+
+use countersign_core::admin::Standing;
+use countersign_core::time::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::app::{Answer, App};
+use crate::store;
+
+/// How long what was read is used again.
+const FRESH: Duration = Duration::from_secs(5);
+/// Where reading takes long, it is done that much more seldom than it takes.
+const SHARE: u32 = 20;
+
+/// What was read last.
+#[derive(Debug, Default)]
+pub struct Latest(Mutex<Option<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    standing: Standing,
+    until: Timestamp,
+}
+
+/// As of some seconds ago, at most. One reads, the others wait for what comes of it.
+pub async fn now(app: &App) -> Answer<Standing> {
+    let mut latest = app.standing.0.lock().await;
+    let begun = app.clock.now();
+    if let Some(kept) = latest.as_ref().filter(|kept| begun < kept.until) {
+        return Ok(kept.standing.clone());
+    }
+    let standing = store::standing::read(&app.store, begun).await?;
+    let ended = app.clock.now();
+    let until = ended + FRESH.max(ended.since(begun) * SHARE);
+    *latest = Some(Kept { standing: standing.clone(), until });
+    Ok(standing)
+}
