@@ -6,14 +6,13 @@
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_server::config::{Config, Sources, Value as Setting};
-use countersign_server::serve::{Running, start};
+use countersign_fuzz::{Server, server};
+use countersign_server::serve::Running;
 use countersign_server::world::{Clock, Entropy};
 use futures_util::{SinkExt as _, StreamExt as _};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -25,31 +24,14 @@ const STILL_THERE: &str =
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 struct Subject {
-    runtime: Runtime,
-    server: Running,
+    server: Server,
     stream: Mutex<Option<Stream>>,
-    _folder: tempfile::TempDir,
 }
 
 static SUBJECT: LazyLock<Subject> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut sources = Sources::default();
-    let data = folder.path().display().to_string();
-    for (key, value) in [
-        ("data_dir", data.as_str()),
-        ("server.listen", "127.0.0.1:0"),
-        ("ops.listen", "127.0.0.1:0"),
-        ("rate_limit.enabled", "false"),
-        ("log.level", "error"),
-    ] {
-        sources.put(key, Setting::One(value.to_owned()), "fuzz");
-    }
     let tokens = format!(r#"[{{"token":"{TOKEN}","role":"operator","scopes":["operator.pairing"]}}]"#);
-    sources.put("pairing.gateway_tokens", Setting::list(&tokens).unwrap(), "fuzz");
-    let config = Config::from_sources(&sources).unwrap();
-    let server = runtime.block_on(start(config, Clock::System, Entropy::Os)).unwrap();
-    Subject { runtime, server, stream: Mutex::new(None), _folder: folder }
+    let server = server(&[("pairing.gateway_tokens", &tokens)], Clock::System, Entropy::Os);
+    Subject { server, stream: Mutex::new(None) }
 });
 
 async fn open(server: &Running) -> Stream {
@@ -84,10 +66,10 @@ async fn talk(stream: &mut Stream, text: &str) {
 fuzz_target!(|text: &str| {
     let subject = &*SUBJECT;
     let mut kept = subject.stream.lock().unwrap_or_else(PoisonError::into_inner);
-    subject.runtime.block_on(async {
+    subject.server.runtime.block_on(async {
         let stream = match kept.as_mut() {
             Some(stream) => stream,
-            None => kept.insert(open(&subject.server).await),
+            None => kept.insert(open(&subject.server.running).await),
         };
         tokio::time::timeout(Duration::from_secs(10), talk(stream, text)).await.expect("a stuck socket");
     });

@@ -317,7 +317,8 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
     (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest))
 }
 
-fn is_listed(known: &[String], uri: &str) -> bool {
+/// Whether an address is one of these, to the letter or, on this machine, but for its port.
+pub fn is_listed(known: &[String], uri: &str) -> bool {
     known.iter().any(|known| known == uri || is_same_but_for_port(known, uri))
 }
 
@@ -338,7 +339,19 @@ fn is_host(rest: &str) -> bool {
     };
     let plain =
         host.starts_with('[') || host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-    !host.is_empty() && plain && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    !host.is_empty() && plain && !is_disguised(host) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// Whether browsers read another host than the one that stands there: what ends in a number is an IPv4
+/// address to them, and `0x7f.1` is 127.0.0.1 (WHATWG URL §3.5).
+fn is_disguised(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let number = match hex {
+        Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()),
+    };
+    number && host.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 /// Whether codes and browsers may be sent there: https, this very machine, or a scheme of an app's own
@@ -405,6 +418,7 @@ mod tests {
         for good in [
             "https://app.example:8443/cb",
             "https://[2001:db8::1]/cb",
+            "https://192.0.2.1/cb",
             "http://127.0.0.1/cb",
             "http://localhost:8000",
             "com.example.app:/cb",
@@ -423,6 +437,10 @@ mod tests {
             "https://%2A/",
             "https://a.example:99999/",
             "https://[::1/",
+            "https://0x7f.1/",
+            "https://2130706433/cb",
+            "https://127.0.0.01/",
+            "https://127.0.0.1./",
             "app",
         ] {
             assert!(!is_redirect_uri(bad), "{bad}");

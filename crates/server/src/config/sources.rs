@@ -81,15 +81,22 @@ impl Sources {
     /// Adds a TOML file.
     pub fn file(&mut self, path: &Path) -> Result<(), Problem> {
         let origin = path.display().to_string();
-        let problem = |why: String| Problem { key: "--config".to_owned(), origin: origin.clone(), why };
-        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.text(&text, &origin),
+            Err(error) => Err(Problem { key: "--config".to_owned(), origin, why: error.to_string() }),
+        }
+    }
+
+    /// Adds what stands in a TOML file.
+    pub fn text(&mut self, text: &str, origin: &str) -> Result<(), Problem> {
+        let problem = |why| Problem { key: "--config".to_owned(), origin: origin.to_owned(), why };
         // The error's own text would show the line, which may hold a password.
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             problem(format!("line {line}: {}", error.message()))
         })?;
-        self.table("", table, &origin);
+        self.table("", table, origin);
         Ok(())
     }
 
