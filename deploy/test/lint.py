@@ -142,7 +142,8 @@ def compose():
 
 def variables(environment):
     """Names without two underscores are not the server's, and it would overlook one that is misspelt."""
-    others = {"COUNTERSIGN_DATA_DIR", "COUNTERSIGN_UPSTREAM", "COUNTERSIGN_SECRET_KEY"}
+    others = {"COUNTERSIGN_DATA_DIR", "COUNTERSIGN_UPSTREAM", "COUNTERSIGN_SECRET_KEY",
+              "COUNTERSIGN_SECRET_KEY_FILE"}
     for name, value in environment.items():
         must("__" in name or name in others, f"{name} is no variable of Countersign")
         print(f"{name}={value}")
@@ -234,12 +235,13 @@ def manifests(rendered, folder):
 
 
 def unit(credentials, binary, config):
-    """What the unit's command is, for other places."""
+    """What the unit's command is, with its environment, for other places."""
     text = (DEPLOY / "systemd/countersign.service").read_text()
-    command = shlex.split(re.search(r"^ExecStart=(.*)$", text, re.M).group(1))
-    must(command[:2] == ["/bin/sh", "-c"] and len(command) == 3, f"ExecStart is {command}")
+    environment = re.search(r"^Environment=(.*)$", text, re.M).group(1)
+    command = re.search(r"^ExecStart=(.*)$", text, re.M).group(1)
+    must(shlex.quote(environment.replace("%", "")) == environment.replace("%", ""), f"{environment} has words")
     said = re.search(r"^LoadCredential=([^:]+):(.*)$", text, re.M).groups()
-    script = command[2].replace("$$", "$")
+    script = f"{environment} exec {command}"
     for known, here in [
         (f"%d/{said[0]}", f"{credentials}/{said[0]}"),
         ("/usr/local/bin/countersign", binary),

@@ -87,7 +87,7 @@ fn proven(token: &str) {
     if HeaderValue::from_str(token).is_err() {
         return;
     }
-    let Ok(Some(key)) = proof(token, "POST").peek(NOW) else { return };
+    let Ok(Some(key)) = proof(token, "POST").peek(None, true, NOW) else { return };
     let (head, claims) = (jws::head(token).expect("a head"), jws::body(token).expect("claims"));
     assert_eq!(text(&head, "typ"), Some("dpop+jwt"));
     assert!(!head.contains_key("crit"));
@@ -96,8 +96,8 @@ fn proven(token: &str) {
     assert_eq!((key.as_str().len(), text(&claims, "htm")), (43, Some("POST")));
     let at = seconds(&claims, "iat").expect("a time");
     assert!((NOW.secs() - 300..=NOW.secs() + 60).contains(&at), "{at}");
-    assert!(proof(token, "GET").peek(NOW).is_err());
-    assert!(proof(&forged(token), "POST").peek(NOW).is_err());
+    assert!(proof(token, "GET").peek(None, true, NOW).is_err());
+    assert!(proof(&forged(token), "POST").peek(None, true, NOW).is_err());
 }
 
 fn kept(text: &str) {

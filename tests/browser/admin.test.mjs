@@ -74,6 +74,14 @@ test('every page holds in light and dark, on a phone and on a desktop', async ()
   await close();
 });
 
+test('what the routes take and give reads well, for everybody', async () => {
+  const { page, close } = await watchedPage(browser, server, { bypassCSP: true });
+  await page.goto(`${server.url}/docs`);
+  await page.locator('#askForDevice').evaluate((one) => { one.open = true; });
+  await hold(page, 'docs');
+  await close();
+});
+
 test('the overview tells what happened, and keeps itself fresh', async () => {
   const { page, close } = await office({ bypassCSP: false });
   const funnel = page.getByRole('img', { name: 'From question to login: Asked 5, Opened 4, Approved 3, Connected 3' });

@@ -7,13 +7,15 @@ use std::path::Path;
 use countersign_client::Plain;
 use countersign_core::account::Username;
 use countersign_core::admin::{
-    ClientChange, ClientView, DeviceView, KeyView, NewClient, NewUser, Rotation, SweepRequest, UserView,
+    ClientChange, ClientView, DeviceView, KeyView, NewClient, NewUser, Rotation, SweepRequest, UserChange,
+    UserView,
 };
 use countersign_core::client::AuthMethod;
 use countersign_core::policy::Exceptions;
 use countersign_core::scope::Scopes;
 use countersign_core::time::{Span, Timestamp};
 use countersign_server::app::App;
+use countersign_server::flow::audit::exact;
 use countersign_server::flow::office::UserAct;
 use countersign_server::flow::setup;
 use countersign_server::signing::{JWKS_CACHED, Stage};
@@ -27,7 +29,7 @@ use crate::args::{
 use crate::config;
 use crate::desk::Desk;
 use crate::failure::{Outcome, failure, usage};
-use crate::output::{self, line, table, time};
+use crate::output::{self, line, table};
 
 pub async fn open(global: &Global, opening: Opening) -> Outcome<App> {
     let config = config::load(global, &[])?;
@@ -94,6 +96,11 @@ pub async fn user(global: &Global, at: At<UserCommand>) -> Outcome {
             }
             let rows: Vec<Vec<String>> = people.into_iter().map(user_row).collect();
             table(&["NAME", "E-MAIL", "FULL NAME", "TIER", "ADMIN", "STATUS", "CREATED"], &rows)
+        }
+        UserCommand::Edit { name, email, full_name, tier, admin, json } => {
+            let change = UserChange { email, full_name, tier, admin };
+            let user = desk.edit_user(&name, change).await?;
+            if json { output::json(&user) } else { line(format!("Changed {}.", user.name)) }
         }
         UserCommand::Password { name, password_stdin, json } => {
             let name = username(&name)?;
@@ -343,8 +350,10 @@ pub async fn device(global: &Global, at: At<DeviceCommand>) -> Outcome {
             for device in &swept.revoked {
                 line(format!("Disconnected {} ({}, {}).", device.id, device.name, device.user))?;
             }
+            let devices = if swept.revoked.len() == 1 { "device" } else { "devices" };
+            let questions = if swept.denied == 1 { "question" } else { "questions" };
             let (revoked, denied) = (swept.revoked.len(), swept.denied);
-            line(format!("{revoked} devices disconnected, {denied} open questions denied."))
+            line(format!("{revoked} {devices} disconnected, {denied} open {questions} denied."))
         }
         DeviceCommand::Revoke { id: Some(id), .. } => {
             desk.revoke_device(&id.to_string()).await?;
@@ -355,11 +364,6 @@ pub async fn device(global: &Global, at: At<DeviceCommand>) -> Outcome {
             line(format!("{id} belongs to {owner} from now on."))
         }
     }
-}
-
-/// RFC 3339, as exact as it was said.
-fn exact(at: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| time(at), |at| at.to_string())
 }
 
 pub async fn key(global: &Global, at: At<KeyCommand>) -> Outcome {

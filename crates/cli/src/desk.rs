@@ -4,7 +4,7 @@
 use countersign_client::{Admin, Plain};
 use countersign_core::admin::{
     Assignment, ClientChange, ClientView, DeviceView, KeyView, NewClient, NewPassword, NewUser, Rotation,
-    SweepRequest, Swept, UserView,
+    SweepRequest, Swept, UserChange, UserView,
 };
 use countersign_core::audit::By;
 use countersign_server::app::App;
@@ -36,7 +36,8 @@ struct Made {
     password: Option<Plain>,
 }
 
-const NOTHING: Option<&()> = None;
+/// The body of a request without one.
+pub const NOTHING: Option<&()> = None;
 
 fn escaped(text: &str) -> String {
     // A path takes no plus for a space.
@@ -149,6 +150,16 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).add_user(new).await??),
             Self::There(admin) => Ok(admin.call(Method::POST, "/users", Some(&new)).await?),
+        }
+    }
+
+    pub async fn edit_user(&self, name: &str, change: UserChange) -> Outcome<UserView> {
+        match self {
+            Self::Here(app) => Ok(office(app).edit_user(name, change, None).await??),
+            Self::There(admin) => {
+                let path = format!("/users/{}", escaped(name));
+                Ok(admin.call(Method::PATCH, &path, Some(&change)).await?)
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod desk;
 mod device;
 mod failure;
 mod maintenance;
+mod manual;
 mod output;
 mod serve;
 mod show;
@@ -57,9 +58,10 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Backup(options) => maintenance::backup(&global, options).await,
         Command::Restore(options) => maintenance::restore(&global, options).await,
         Command::Doctor(options) => Box::pin(maintenance::doctor(&global, options)).await,
-        Command::Openapi { sockets } => args::openapi(sockets),
-        Command::Completions { shell } => args::completions(shell),
-        Command::Man => args::man(),
-        Command::Reference => args::reference(),
+        Command::Ready => Box::pin(maintenance::ready(&global)).await,
+        Command::Openapi { sockets } => manual::openapi(sockets),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::man(),
+        Command::Reference => manual::reference(),
     }
 }

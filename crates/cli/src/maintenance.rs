@@ -1,6 +1,7 @@
-//! `backup`, `restore`, `doctor`, `import`, `export`.
+//! `backup`, `restore`, `doctor`, `ready`, `import`, `export`.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use countersign_server::flow::aisopod::{self, Outcome as Fate};
 use countersign_server::flow::doctor::{self, Finding, Health};
 use countersign_server::store::backup::{self, Contents};
 use countersign_server::store::{Location, Opening};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin;
 use crate::args::{BackupOptions, DoctorOptions, ExportCommand, Global, ImportCommand, RestoreOptions};
@@ -64,7 +65,7 @@ pub async fn backup(global: &Global, options: BackupOptions) -> Outcome {
         Some(read.map_err(|error| {
             failure(
                 format!("cannot read {path}: {error}"),
-                "with COUNTERSIGN_SECRET_KEY there is no key file to copy",
+                "with COUNTERSIGN_SECRET_KEY or COUNTERSIGN_SECRET_KEY_FILE there is no key file to copy",
             )
         })?)
     } else {
@@ -193,6 +194,37 @@ async fn reached(config: &Config) -> Option<Finding> {
         ),
     };
     Some(Finding { what: "public URL", health, found, mend })
+}
+
+/// Asks the server that runs with this configuration whether it is ready.
+pub async fn ready(global: &Global) -> Outcome {
+    let config = config::load(global, &[])?;
+    let mut address = config.ops_listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let url = format!("http://{address}/readyz");
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let answer = client.get(&url).send().await.map_err(|error| {
+        let hint = "is it running, and with this configuration? ops.listen says where it is asked";
+        failure(format!("no server answers at {url}: {}", cause(&error)), hint)
+    })?;
+    let healthy = answer.status().is_success();
+    let body: Value = answer.json().await.unwrap_or_default();
+    let status = body.get("status").and_then(Value::as_str).unwrap_or("what answers there is no Countersign");
+    if healthy && status == "ok" {
+        return line("ready");
+    }
+    Err(failure(format!("not ready: {status}"), "`countersign doctor` looks at more"))
+}
+
+/// The innermost reason, which is the one that helps.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 pub async fn import(global: &Global, command: ImportCommand) -> Outcome {

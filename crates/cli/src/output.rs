@@ -43,8 +43,3 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> Outcome {
     print(&heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>())?;
     rows.iter().try_for_each(|row| print(row))
 }
-
-/// RFC 3339 in UTC, to the second.
-pub fn time(at: countersign_core::time::Timestamp) -> String {
-    countersign_server::app::rfc3339(at)
-}

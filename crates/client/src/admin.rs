@@ -17,6 +17,9 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// Items in the longest page that a server gives of a list.
+    pub const PAGE: u32 = 200;
+
     /// # Errors
     /// [`Error::Protocol`] if that is no URL, or one that would send the credential over plain http to
     /// another machine.
@@ -58,7 +61,7 @@ impl Admin {
         let mut cursor = String::new();
         loop {
             let joint = if path.contains('?') { '&' } else { '?' };
-            let path = format!("{path}{joint}limit=200{cursor}");
+            let path = format!("{path}{joint}limit={}{cursor}", Self::PAGE);
             let page: Page<T> = self.call(Method::GET, &path, None::<&()>).await?;
             all.extend(page.items);
             match page.next {

@@ -23,7 +23,7 @@ use crate::signing::{Signer, SigningError};
 use crate::store::{Opening, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Given, Vault, VaultError};
 use crate::world::{Clock, Entropy, NoEntropy};
 
 #[derive(Debug)]
@@ -129,10 +129,9 @@ impl App {
             create_private_folder(&config.data_dir)?;
         }
         let store = Box::pin(Store::open(&config.database, opening, now)).await?;
-        let variable = std::env::var("COUNTERSIGN_SECRET_KEY").ok();
-        let vault = Vault::load(variable.as_deref(), &config.key_file, &store, &entropy).await?;
-        let source = variable
-            .map_or_else(|| config.key_file.display().to_string(), |_| "COUNTERSIGN_SECRET_KEY".to_owned());
+        let given = Given::from_environment()?;
+        let vault = Vault::load(given.as_ref(), &config.key_file, &store, &entropy).await?;
+        let source = given.map_or_else(|| config.key_file.display().to_string(), |given| given.source_name);
         vault.bind(&store, &source).await?;
         let signer = Arc::new(Signer::new(config.lifetimes.access));
         let (pending, clients) = (Arc::<Pending>::default(), Arc::<Clients>::default());

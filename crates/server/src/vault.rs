@@ -35,11 +35,15 @@ pub enum VaultError {
     #[error("cannot use the key file {path}: {why}")]
     File { path: String, why: String },
     #[error(
-        "the key file {path} is missing, and this database was sealed with it: put it back, or set COUNTERSIGN_SECRET_KEY"
+        "the key file {path} is missing, and this database was sealed with it: put it back, or set COUNTERSIGN_SECRET_KEY or COUNTERSIGN_SECRET_KEY_FILE"
     )]
     Missing { path: String },
-    #[error("COUNTERSIGN_SECRET_KEY must be 32 bytes in base64 (make one with: openssl rand -base64 32)")]
-    Variable,
+    #[error("{source_name} must be 32 bytes in base64 (make one with: openssl rand -base64 32)")]
+    Given { source_name: String },
+    #[error("cannot read {source_name}: {why}")]
+    Unreadable { source_name: String, why: String },
+    #[error("COUNTERSIGN_SECRET_KEY and COUNTERSIGN_SECRET_KEY_FILE are both set: leave one of them out")]
+    Both,
     #[error(
         "this database was sealed with another key than {source_name}: use the key it was first started with"
     )]
@@ -50,6 +54,47 @@ pub enum VaultError {
     Entropy(#[from] NoEntropy),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A key from elsewhere than the key file.
+pub struct Given {
+    base64: Zeroizing<String>,
+    pub source_name: String,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given(… from {})", self.source_name)
+    }
+}
+
+impl Given {
+    const VARIABLE: &str = "COUNTERSIGN_SECRET_KEY";
+    const FILE: &str = "COUNTERSIGN_SECRET_KEY_FILE";
+
+    /// What the environment holds or names. Whoever mounts secrets for a service chooses the mode of such a
+    /// file, so it is not looked at.
+    pub fn from_environment() -> Result<Option<Self>, VaultError> {
+        match (std::env::var(Self::VARIABLE).ok(), std::env::var_os(Self::FILE)) {
+            (Some(_), Some(_)) => Err(VaultError::Both),
+            (Some(text), None) => {
+                Ok(Some(Self { base64: Zeroizing::new(text), source_name: Self::VARIABLE.to_owned() }))
+            }
+            (None, Some(path)) => {
+                let source_name = format!("{} ({})", Self::FILE, Path::new(&path).display());
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => Ok(Some(Self { base64: Zeroizing::new(text), source_name })),
+                    Err(error) => Err(VaultError::Unreadable { source_name, why: error.to_string() }),
+                }
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Whether the key file is of no concern.
+    pub fn is_there() -> bool {
+        [Self::VARIABLE, Self::FILE].iter().any(|name| std::env::var_os(name).is_some())
+    }
 }
 
 impl Vault {
@@ -71,15 +116,16 @@ impl Vault {
     /// Takes the key from the environment or the file. The file is made on first start, and never
     /// for a database that was sealed with a key before.
     pub async fn load(
-        variable: Option<&str>,
+        given: Option<&Given>,
         file: &Path,
         store: &Store,
         entropy: &Entropy,
     ) -> Result<Self, VaultError> {
-        match variable {
-            Some(text) => {
-                let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| VaultError::Variable)?);
-                let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| VaultError::Variable)?;
+        match given {
+            Some(given) => {
+                let refused = || VaultError::Given { source_name: given.source_name.clone() };
+                let bytes = Zeroizing::new(STANDARD.decode(given.base64.trim()).map_err(|_| refused())?);
+                let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| refused())?;
                 Self::new(&Zeroizing::new(key))
             }
             None => {

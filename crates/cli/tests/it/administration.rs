@@ -70,6 +70,13 @@ async fn every_command_does_the_same_from_elsewhere() {
     let bob = json(&there(&["user", "add", "bob", "--tier", "gold", "--json"]));
     assert!(bob["password"].is_string() && bob["tier"] == "gold");
     assert!(json(&there(&["user", "password", "bob", "--json"]))["password"].is_string());
+    for (place, admin) in [(true, "true"), (false, "false")] {
+        let edit = ["user", "edit", "bob", "--full-name", "Bob B.", "--tier", "", "--admin", admin, "--json"];
+        let bob = json(&if place { there(&edit) } else { here(folder.path(), &edit) });
+        assert!(bob["full_name"] == "Bob B." && bob["tier"] == "none", "{bob}");
+        assert_eq!(bob["admin"], place);
+        assert_eq!(failure(&there(&["user", "edit", "nobody", "--admin", admin])).0, Some(1));
+    }
     for act in ["disable", "enable", "sign-out", "reset-factors"] {
         stdout(&there(&["user", act, "bob"]));
     }
@@ -113,6 +120,18 @@ async fn the_trail_is_listed_exported_and_verified() {
     stdout(&here(&["audit", "export", "--output", file.to_str().unwrap()]));
     assert!(std::fs::read_to_string(&file).unwrap().lines().count() >= 5);
     assert_eq!(failure(&here(&["audit", "export", "--output", file.to_str().unwrap()])).0, Some(1));
+    let there = |args: &[&str]| there(folder.path(), &server, args);
+    for list in [&["--limit", "3"], &["--until", "2026-01-31T00:00:00Z"], &["--user", "alice"]] {
+        let list = [&["audit", "list", "--json", "--action", "client"], list.as_slice()].concat();
+        assert_eq!(json(&there(&list)), json(&here(&list)), "{list:?}");
+    }
+    assert_eq!(stdout(&there(&["audit", "export", "--action", "client.added"])), lines);
+    let other = folder.path().join("other.jsonl");
+    let exported = there(&["audit", "export", "--output", other.to_str().unwrap()]);
+    let rows = std::fs::read_to_string(&other).unwrap().lines().count();
+    assert!(failure(&exported).1.starts_with(&format!("{rows} rows")), "{exported:?}");
+    assert!(stdout(&there(&["audit", "verify"])).contains("rows stand as they were sealed"));
+    assert!(failure(&there(&["audit", "list", "--user", "nobody"])).1.contains("there is no such user"));
     server.terminate();
     let verdict = json(&here(&["audit", "verify", "--json"]));
     assert_eq!(verdict["intact"], true);

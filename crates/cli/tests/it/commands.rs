@@ -148,6 +148,23 @@ fn the_key_may_come_from_the_environment() {
     assert!(code == Some(1) && error.contains("32 bytes in base64"), "{error}");
     let (code, error) = failure(&run(folder.path(), &data(&["key", "list"])));
     assert!(code == Some(1) && error.contains("is missing"), "{error}");
+    // Or from a file that somebody else mounts, whatever its mode.
+    let mounted = folder.path().join("mounted");
+    std::fs::write(&mounted, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
+    std::fs::set_permissions(&mounted, std::os::unix::fs::PermissionsExt::from_mode(0o440)).unwrap();
+    let with_file = |file: &str, key: Option<&str>| {
+        let mut command = crate::process::countersign(folder.path());
+        command.args(["--data-dir", "data", "migrate"]).env("COUNTERSIGN_SECRET_KEY_FILE", file);
+        command.envs(key.map(|key| ("COUNTERSIGN_SECRET_KEY", key))).output().unwrap()
+    };
+    stdout(&with_file("mounted", None));
+    let (code, error) = failure(&with_file("mounted", Some("AAEC")));
+    assert!(code == Some(1) && error.contains("leave one of them out"), "{error}");
+    let (code, error) = failure(&with_file("nowhere", None));
+    assert!(code == Some(1) && error.contains("COUNTERSIGN_SECRET_KEY_FILE (nowhere)"), "{error}");
+    std::fs::write(&mounted, "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+    let (code, error) = failure(&with_file("mounted", None));
+    assert!(code == Some(1) && error.contains("another key than COUNTERSIGN_SECRET_KEY_FILE"), "{error}");
 }
 
 #[test]
@@ -229,7 +246,7 @@ async fn everything_that_came_of_one_place_is_taken_back_at_once() {
     let run = |args: &[&str]| run(folder.path(), &[&["--data-dir", "data", "device"], args].concat());
     let said = stdout(&run(&["revoke", "--from", "203.0.113.0/24", "--client", "countersign-cli"]));
     // One was connected, one approved and not collected, one not even decided.
-    assert!(said.contains("1 devices disconnected, 2 open questions denied."), "{said}");
+    assert!(said.contains("1 device disconnected, 2 open questions denied."), "{said}");
     let devices = json(&run(&["list", "--json"]));
     let active: Vec<_> =
         devices.as_array().unwrap().iter().filter(|device| device["status"] == "active").collect();
@@ -241,4 +258,22 @@ async fn everything_that_came_of_one_place_is_taken_back_at_once() {
     assert!(code == Some(2) && said.contains("2026-01-31T08:00:00Z"), "{said}");
     let said = stdout(&run(&["revoke", "--until", "2020-01-01T00:00:00Z"]));
     assert!(said.contains("0 devices disconnected, 0 open questions denied."), "{said}");
+}
+
+#[test]
+fn a_running_server_says_whether_it_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let ask = |listen: &str| run(folder.path(), &["--set", &format!("ops.listen={listen}"), "ready"]);
+    let ops = server.ops.strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(stdout(&ask(&ops)), "ready\n");
+    // From every address it is asked at the nearest.
+    assert_eq!(stdout(&ask(&ops.replace("127.0.0.1", "0.0.0.0"))), "ready\n");
+    // Somebody else who listens there is no server.
+    let public = server.url.strip_prefix("http://localhost").unwrap();
+    let (code, error) = failure(&ask(&format!("127.0.0.1{public}")));
+    assert!(code == Some(1) && error.contains("no Countersign"), "{error}");
+    server.terminate();
+    let (code, error) = failure(&ask(&ops));
+    assert!(code == Some(1) && error.contains("no server answers") && error.contains("refused"), "{error}");
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use countersign_core::admin::{
     Assignment, ClientChange, Counted, Figures, Hour, Items, MadePassword, NewClient, NewPassword, NewUser,
-    NoticeView, Page, Rotation, SweepRequest, UserChange, Verdict, Within,
+    NoticeView, Page, Rotation, SweepRequest, UserChange, Within,
 };
 use countersign_core::id::{AuditId, DeviceId};
 use serde::Deserialize;
@@ -262,17 +262,7 @@ pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
 
 pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let verdict = audit::verify(&call.app, None).await?;
-    let (last, hash) = verdict.last.unwrap_or_default();
-    let body = Verdict {
-        intact: verdict.broken.is_none(),
-        broken: verdict.broken,
-        rows: verdict.rows,
-        unsealed: verdict.unsealed,
-        last,
-        hash,
-    };
-    Ok(answer(StatusCode::OK, &body))
+    Ok(answer(StatusCode::OK, &audit::verify(&call.app, None).await?.view()))
 }
 
 /// Notices that are shown.

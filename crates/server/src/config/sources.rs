@@ -373,7 +373,7 @@ impl Reader<'_> {
         let items = match self.sources.set.get(key) {
             Some((Value::Many(items), _)) => items.clone(),
             Some((Value::One(_), _)) => {
-                self.problem(key, "expected a list of tables");
+                self.problem(key, "expected a list of tables, in JSON, such as [{\"id\": \"one\"}]; or [[tables]] in the file");
                 Vec::new()
             }
             None => Vec::new(),

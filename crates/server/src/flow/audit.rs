@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use countersign_core::admin::AuditView;
+use countersign_core::admin::{self, AuditView};
 use countersign_core::audit::{Action, By, Outcome};
 use countersign_core::id::AuditId;
 use countersign_core::secret::Digest;
@@ -165,6 +165,14 @@ pub struct Verdict {
     pub broken: Option<String>,
 }
 
+impl Verdict {
+    pub fn view(self) -> admin::Verdict {
+        let (last, hash) = self.last.unwrap_or_default();
+        let Self { rows, unsealed, broken, .. } = self;
+        admin::Verdict { intact: broken.is_none(), broken, rows, unsealed, last, hash }
+    }
+}
+
 /// Holds every row against its seal; or only the last `newest`. What others seal or forget meanwhile is
 /// looked at again before anything is called broken.
 #[instrument(target = TRACE, name = "audit.verify", skip_all)]
@@ -317,7 +325,7 @@ impl Entry {
 }
 
 /// RFC 3339 in UTC, to the microsecond.
-fn exact(at: Timestamp) -> String {
+pub fn exact(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| rfc3339(at), |at| at.to_string())
 }
 

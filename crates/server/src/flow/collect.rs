@@ -326,6 +326,7 @@ async fn redeem_tokens(
     let issue = Issue {
         client,
         family: &family,
+        owner: Some(&owner),
         scopes: &family.scopes,
         resources,
         parent: None,

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::serve;
 use crate::signing::Stage;
 use crate::store::{Location, Opening, SCHEMA_VERSION, Store, StoreError, accounts, doctor, grants, keys};
+use crate::vault::Given;
 use crate::world::{Clock, Entropy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +110,7 @@ fn files(config: &Config) -> Vec<Finding> {
     if let Location::Sqlite(path) = &config.database {
         found.push(private("database file", path, 0o600));
     }
-    if std::env::var_os("COUNTERSIGN_SECRET_KEY").is_none() {
+    if !Given::is_there() {
         found.push(private("key file", &config.key_file, 0o600));
     }
     found

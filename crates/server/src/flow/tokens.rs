@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_core::account::SignIn;
+use countersign_core::account::{Account, SignIn};
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, GrantType, SigningAlg, TokenFormat};
 use countersign_core::family::{Family, Refresh, judge_refresh};
@@ -12,13 +12,14 @@ use countersign_core::scope::{DEVICES, Scopes};
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tracing::instrument;
 
 use crate::app::{Answer, App};
 use crate::dpop::{Proof, Unproven};
 use crate::flow::{devices, policy};
 use crate::store::families::{AccessFacts, Whose};
-use crate::store::{Committed, Stmt, audit, families};
+use crate::store::{Committed, Stmt, accounts, audit, families};
 use crate::telemetry::trace::TRACE;
 
 /// The `typ` of access tokens (RFC 9068 §2.1) and ID tokens.
@@ -41,6 +42,8 @@ pub struct TokenSet {
 pub struct Issue<'a> {
     pub client: &'a Client,
     pub family: &'a Family,
+    /// Whose it is, where that was read already.
+    pub owner: Option<&'a Account>,
     pub scopes: &'a Scopes,
     /// Narrower than the family's, or empty for all of them.
     pub resources: &'a [String],
@@ -112,12 +115,29 @@ struct IdClaims<'a> {
     amr: &'a [String],
     acr: &'a str,
     sid: String,
+    #[serde(flatten)]
+    about: Map<String, Value>,
+}
+
+/// What a login with these scopes may know of its owner (OIDC Core §5.1), in ID tokens and at the userinfo.
+pub fn about(owner: &Account, scopes: &Scopes) -> Map<String, Value> {
+    let mut claims = Map::new();
+    if scopes.contains("profile") {
+        claims.insert("preferred_username".to_owned(), json!(owner.name.as_str()));
+        claims.extend(owner.full_name.clone().map(|name| ("name".to_owned(), json!(name))));
+    }
+    if let Some(email) = owner.email.as_deref().filter(|_| scopes.contains("email")) {
+        claims.insert("email".to_owned(), json!(email));
+        // Whoever added the user typed it; nobody was asked.
+        claims.insert("email_verified".to_owned(), json!(false));
+    }
+    claims
 }
 
 /// Makes the tokens and the statements that remember them. Nothing is committed here.
 #[instrument(target = TRACE, name = "tokens.issue", skip_all)]
 pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenSet, Vec<Stmt>)> {
-    let Issue { client, family, scopes, resources, parent, nonce, key } = what;
+    let Issue { client, family, owner, scopes, resources, parent, nonce, key } = what;
     let mut batch = Vec::new();
     let lifetimes = client.lifetimes(app.config.lifetimes);
     let expires_at = family.expires_at.min(now + lifetimes.access);
@@ -142,6 +162,15 @@ pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenS
         None
     };
     let id_token = if scopes.contains("openid") {
+        let told = scopes.contains("profile") || scopes.contains("email");
+        let about = match owner {
+            Some(owner) => about(owner, scopes),
+            None if !told => Map::new(),
+            None => {
+                let owner = accounts::by_id(&app.store, family.account).await?;
+                owner.map_or_else(Map::new, |owner| about(&owner, scopes))
+            }
+        };
         let claims = IdClaims {
             iss: app.public_url.issuer(),
             sub: family.account.to_string(),
@@ -153,6 +182,7 @@ pub async fn issue(app: &App, what: Issue<'_>, now: Timestamp) -> Answer<(TokenS
             amr: &family.sign_in.amr,
             acr: family.sign_in.acr(),
             sid: family.id.to_string(),
+            about,
         };
         Some(Plain::new(sign(app, client.id_token_alg, ID_TYP, &claims, now).await?))
     } else {
@@ -332,7 +362,7 @@ pub async fn refresh(
             return Ok(Refreshed::Target(other.clone()));
         }
         let (family, parent, key) = (&family, Some(&digest), key.as_ref());
-        let issue_it = Issue { client, family, scopes, resources, parent, nonce: None, key };
+        let issue_it = Issue { client, family, owner: None, scopes, resources, parent, nonce: None, key };
         let (tokens, issued) = issue(app, issue_it, now).await?;
         let mut event = app.event(now, Action::TokenRefreshed)?;
         event.account = Some(family.account);

@@ -32,6 +32,7 @@ use crate::app::App;
 use crate::dpop::{self, Presented};
 use crate::flow::access::{self, Bearer, Introspected, Revoked};
 use crate::flow::nodes::Named;
+use crate::flow::tokens;
 use crate::http::{self, Form};
 
 type Outcome = Result<Response, OAuthError>;
@@ -223,17 +224,7 @@ pub async fn userinfo(State(app): State<Arc<App>>, parts: Parts) -> Outcome {
     let Bearer::Person(access) = own_access(&app, &shown, "openid", now).await? else {
         return Err(OAuthError::InvalidToken);
     };
-    let mut claims = json!({ "sub": access.account.to_string() });
-    if let Some(claims) = claims.as_object_mut() {
-        if access.scopes.contains("profile") {
-            claims.insert("preferred_username".to_owned(), json!(access.owner.name.as_str()));
-            claims.extend(access.owner.full_name.clone().map(|name| ("name".to_owned(), json!(name))));
-        }
-        if let Some(email) = access.owner.email.as_deref().filter(|_| access.scopes.contains("email")) {
-            claims.insert("email".to_owned(), json!(email));
-            // Whoever added the user typed it; nobody was asked.
-            claims.insert("email_verified".to_owned(), json!(false));
-        }
-    }
+    let mut claims = tokens::about(&access.owner, &access.scopes);
+    claims.insert("sub".to_owned(), json!(access.account.to_string()));
     Ok(no_store(Json(claims)))
 }

@@ -28,7 +28,7 @@ const TAGS: [(&str, &str); 5] = [
 
 const ABOUT: &str = "Connects devices without a keyboard or browser to the people who own them. Every answer \
     has X-Request-Id. Bodies are at most 64 KiB and must arrive within 30 seconds; repeated parameters are \
-    refused, but for `resource`. Times are RFC 3339 in UTC, or seconds where a number stands.";
+    refused, but for resource. Times are RFC 3339 in UTC, or seconds where a number stands.";
 
 /// Everything that is described, whether or not a route is there for it.
 fn described(verification_path: &str) -> Vec<Operation> {

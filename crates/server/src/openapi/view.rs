@@ -79,7 +79,10 @@ fn kind(schema: &Value) -> String {
     if let Some(name) = at(schema, "$ref").as_str() {
         return name.rsplit('/').next().unwrap_or_default().to_owned();
     }
-    let one_of = |values: &[Value]| values.iter().map(text).collect::<Vec<_>>().join(" or ");
+    let one_of = |values: &[Value]| {
+        let told = values.iter().map(text).filter(|value| !value.is_empty());
+        told.collect::<Vec<_>>().join(" or ")
+    };
     if let Some(values) = at(schema, "enum").as_array() {
         return one_of(values);
     }
@@ -88,7 +91,13 @@ fn kind(schema: &Value) -> String {
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => one_of(kinds),
         _ => match at(schema, "anyOf").as_array() {
-            Some(kinds) => kinds.iter().map(kind).collect::<Vec<_>>().join(" or "),
+            // An empty text counts as none, which needs no words.
+            Some(kinds) => {
+                let told = kinds.iter().filter(|schema| at(schema, "maxLength") != &Value::from(0));
+                let mut told: Vec<String> = told.map(kind).collect();
+                told.dedup();
+                told.join(" or ")
+            }
             None => "any".to_owned(),
         },
     }

@@ -256,10 +256,17 @@ async fn a_bearer_with_the_scope_may_introspect() {
 async fn userinfo_tells_what_the_scopes_allow() {
     let server = server().await;
     let few = server.login("tv", "openid").await;
+    let (_, bare) = claims(&server, text(&few, "id_token")).await;
+    assert!(["name", "preferred_username", "email"].iter().all(|claim| bare.get(claim).is_none()), "{bare}");
     let few = server.userinfo(text(&few, "access_token")).await.ok();
     assert_eq!(few.as_object().unwrap().len(), 1, "{few}");
-    let more = server.login("tv", "openid profile email").await;
-    let more = server.userinfo(text(&more, "access_token")).await.ok();
+    let login = server.login("tv", "openid profile email").await;
+    let again = server.refresh("tv", text(&login, "refresh_token")).await.ok();
+    let more = server.userinfo(text(&again, "access_token")).await.ok();
+    for tokens in [&login, &again] {
+        let (_, told) = claims(&server, text(tokens, "id_token")).await;
+        assert!(more.as_object().unwrap().iter().all(|(name, value)| told[name] == *value), "{told}");
+    }
     assert_eq!((text(&more, "preferred_username"), text(&more, "name")), ("alice", "alice Example"));
     assert_eq!((text(&more, "email"), &more["email_verified"]), ("alice@example.com", &json!(false)));
     assert_eq!(few["sub"], more["sub"]);

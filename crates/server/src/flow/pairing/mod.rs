@@ -1,5 +1,7 @@
 //! The socket door: a node asks to be paired, somebody approves, the node collects a device token.
 
+mod guesses;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,13 +10,13 @@ use countersign_core::audit::Action;
 use countersign_core::code::{UserCode, draw_pairing};
 use countersign_core::grant::{Approval, Ask, Grant, Origin, PairingAsk, State};
 use countersign_core::id::{AccountId, DeviceId, GrantId, NodeId};
-use countersign_core::limit::Rule;
 use countersign_core::node::{Node, NodeFacts, READ};
 use countersign_core::scope::Scopes;
-use countersign_core::secret::{Digest, Plain, TokenKind};
+use countersign_core::secret::{Plain, TokenKind};
 use countersign_core::time::Timestamp;
 use tracing::instrument;
 
+use self::guesses::{count_wrong, guesses};
 use crate::app::{Answer, App};
 use crate::flow::ask::DRAWS;
 use crate::flow::detect;
@@ -22,14 +24,12 @@ use crate::flow::notices::{self, NewDevice};
 use crate::flow::pin::{self, Checked, Typed};
 use crate::flow::policy::{Objection, Ruling};
 use crate::hub::SocketId;
-use crate::limits::{self, address_key};
+use crate::limits::address_key;
 use crate::store::feed::{Ending, Event};
 use crate::store::{Stmt, accounts, audit, grants, nodes};
+use crate::telemetry::GrantEvent;
 use crate::telemetry::trace::TRACE;
-use crate::telemetry::{GrantEvent, PairingRefusal};
 
-/// Confirms with a wrong device id that a code outlives.
-const WRONG_IDS: u32 = 5;
 /// Pairings that wait which one list shows.
 const LISTED: u32 = 200;
 
@@ -270,66 +270,6 @@ pub async fn confirm(app: &App, confirming: &Confirming<'_>, now: Timestamp) -> 
 
 const fn waiting_for(grant: &Grant, pin: bool) -> Confirmed {
     Confirmed::Waiting { grant: grant.id, interval: grant.interval, pin }
-}
-
-/// What wrong codes count against: the address, and the device in whose name they are said. Only those
-/// who say them from elsewhere are held up by the latter, so that nobody can hold up a device itself.
-struct Guesses {
-    address: Option<(Digest, Rule)>,
-    device: Option<(Digest, Rule)>,
-    node: NodeId,
-}
-
-fn guesses(app: &App, confirming: &Confirming<'_>) -> Guesses {
-    let limits = &app.config.limits;
-    let rule = |purpose, key: &str, rule| limits.enabled.then(|| (app.vault.bucket(purpose, key), rule));
-    let address = address_key(confirming.address);
-    Guesses {
-        address: rule("pairing address", &address, limits.wrong_codes_per_address),
-        device: rule(
-            "pairing device",
-            &confirming.node.to_string(),
-            Rule { grows: false, ..limits.wrong_codes_per_account },
-        ),
-        node: confirming.node,
-    }
-}
-
-impl Guesses {
-    async fn wait(&self, app: &App, now: Timestamp) -> Answer<Option<Duration>> {
-        Ok(limits::wait(&app.store, self.address, now).await?)
-    }
-
-    async fn of_device(&self, app: &App, now: Timestamp) -> Answer<Option<Duration>> {
-        Ok(limits::wait(&app.store, self.device, now).await?)
-    }
-
-    async fn count(&self, app: &App, now: Timestamp) -> Answer<()> {
-        let mut rules: Vec<_> = self.address.into_iter().collect();
-        if grants::by_node(&app.store, self.node).await?.is_some() {
-            rules.extend(self.device);
-        }
-        for rule in rules {
-            // One that is full already stays full.
-            let _counted = limits::count(&app.store, vec![rule], now).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Somebody who has the code and not the device: after a few of them the code ends.
-async fn count_wrong(app: &App, grant: &Grant, now: Timestamp) -> Answer<()> {
-    let rule = Rule { attempts: WRONG_IDS, window: app.config.pairing.code_ttl, grows: false };
-    let bucket = app.vault.bucket("pairing", &grant.id.to_string());
-    let counted = limits::count(&app.store, vec![(bucket, rule)], now).await?;
-    if counted.is_ok() && limits::wait(&app.store, Some((bucket, rule)), now).await?.is_none() {
-        return Ok(());
-    }
-    let batch = vec![grants::end_pairing(grant.id, now), Stmt::tell(Event::Grant(grant.id))];
-    if app.store.commit(batch).await?.is_done() {
-        app.metrics.pairing_refused(PairingRefusal::Ended);
-    }
-    Ok(())
 }
 
 #[derive(Debug)]
