@@ -18,6 +18,37 @@ BINARY = os.environ["COUNTERSIGN_BIN"]
 SCHEMATHESIS = os.environ["SCHEMATHESIS"]
 EXAMPLES = os.environ.get("EXAMPLES", "15")
 PASSWORD = "correct horse battery staple"
+METHODS = {"get", "put", "post", "patch", "delete"}
+# What is done only with something that nobody can make up: the token of a form, a ticket, a client's token of
+# its own, the id of a device or of a notice that was given up, somebody who is locked out. The other tests do these.
+REFUSED = {
+    ("GET", "/account/connect/{id}"),
+    ("GET", "/admin/clients/{id}"),
+    ("GET", "/admin/users/{id}"),
+    ("GET", "/assets/{name}"),
+    ("GET", "/authorize"),
+    ("GET", "/login/upstream/{id}"),
+    ("GET", "/login/upstream/{id}/icon"),
+    ("GET", "/revoke/{token}"),
+    ("GET", "/ws"),
+    ("GET", "/oauth2/v1/register/{id}"),
+    ("PUT", "/oauth2/v1/register/{id}"),
+    ("DELETE", "/oauth2/v1/register/{id}"),
+    ("DELETE", "/admin/api/v1/devices/{id}"),
+    ("DELETE", "/admin/api/v1/users/{id}"),
+    ("DELETE", "/v1/devices/{id}"),
+    ("POST", "/v1/auth/cli-verify"),
+    ("POST", "/v1/auth/device/token"),
+    ("POST", "/admin/api/v1/users/{id}/enable"),
+    ("POST", "/admin/api/v1/devices/{id}/assign"),
+    ("POST", "/admin/api/v1/notices/{id}/replay"),
+}
+
+
+def is_form(operation):
+    """A form of a page, with a token that only the page has."""
+    method, path = operation
+    return method == "POST" and not path.startswith(("/oauth2/", "/v1/", "/admin/api/"))
 # What clients register themselves with.
 FIRST = "the-first-token-of-the-operator"
 
@@ -135,7 +166,20 @@ def hold(server, name, chosen, header, spared):
     if done.returncode != 0 or not tested or not cases:
         print(done.stdout)
     print(f"{name}: {cases and cases[1]} requests of {tested and tested[1]} operations")
-    return int(tested[1]) if tested else 0, done.returncode == 0
+    return int(tested[1]) if tested else 0, done.returncode == 0 and bool(tested)
+
+
+def operations(server):
+    with urllib.request.urlopen(f"{server.url}/openapi.json") as answer:
+        paths = json.load(answer)["paths"]
+    return {(method.upper(), path) for path, item in paths.items() for method in item if method in METHODS}
+
+
+def reached(server):
+    """What was asked at all, and what was done, by the server's own log."""
+    lines = [line for line in server.said() if line.get("message") == "answered"]
+    what = [(line["span"]["method"], line["span"]["route"], line["status"]) for line in lines]
+    return {(method, route) for method, route, _ in what}, {one[:2] for one in what if one[2] < 400}
 
 
 def main():
@@ -145,7 +189,12 @@ def main():
             server.run("user", "add", "ada", "--admin", "--email", "ada@example.com", "--password-stdin", typed=f"{PASSWORD}\n")
             server.run("client", "add", "--id", "television", "--name", "Television", "--scope", "openid",
                        "--scope", "profile", "--scope", "email", "--scope", "devices", "--scope", "introspect")
-            robot = basic("robot", server.secret_of("--id", "robot", "--name", "Robot"))
+            server.run("user", "add", "grace")
+            server.secret_of("--id", "lantern", "--name", "Lantern")
+            robot = basic("robot", server.secret_of("--id", "robot", "--name", "Robot", "--scope", "openid",
+                                                    "--grant", "authorization_code", "--grant", "device_code",
+                                                    "--grant", "client_credentials", "--grant", "refresh_token",
+                                                    "--redirect-uri", "https://robot.example/back"))
             desk = basic("desk", server.secret_of("--id", "desk", "--name", "Desk", "--scope", "admin",
                                                   "--grant", "client_credentials"))
             browser = Browser(server)
@@ -168,6 +217,10 @@ def main():
             ]
             held = [hold(server, *chosen, spared) for chosen in rounds]
             faults = [line for line in server.said() if line["level"] == "ERROR"]
+            asked, done = reached(server)
+            told = operations(server)
+            faults += [f"{method} {path} was never asked" for method, path in sorted(told - asked)]
+            faults += [f"{method} {path} was never done" for method, path in sorted(told - done - REFUSED) if not is_form((method, path))]
             for line in faults:
                 print(line)
         finally:

@@ -7,13 +7,11 @@ use countersign_client::Admin;
 use countersign_core::admin::{AuditView, Page, Verdict};
 use countersign_core::audit::By;
 use countersign_server::app::App;
-use countersign_server::flow::accounts;
-use countersign_server::flow::audit::{self, Entry, Filter, exact};
+use countersign_server::flow::audit::{self, Asked, Entry, Filter};
 use countersign_server::store::Opening;
 use reqwest::Method;
 use url::form_urlencoded::Serializer;
 
-use crate::admin::username;
 use crate::args::{At, AuditCommand, AuditFilter, Global};
 use crate::desk::{Desk, NOTHING};
 use crate::failure::{Outcome, failure};
@@ -49,7 +47,7 @@ pub async fn run(global: &Global, at: At<AuditCommand>) -> Outcome {
         }
         AuditCommand::Verify { json } => {
             let verdict = match &desk {
-                Desk::Here(app) => audit::verify(app, None).await?.view(),
+                Desk::Here(app) => audit::verify(app).await?.view(),
                 Desk::There(admin) => admin.call(Method::GET, "/audit/verify", NOTHING).await?,
             };
             tell(verdict, json)
@@ -78,28 +76,9 @@ fn tell(verdict: Verdict, json: bool) -> Outcome {
 }
 
 async fn known(app: &App, said: AuditFilter) -> Outcome<Filter> {
-    let account = match &said.user {
-        None => None,
-        Some(name) => {
-            let found = accounts::find(app, &username(name)?).await?;
-            let unknown = || {
-                failure(
-                    format!("there is no user `{name}`"),
-                    "`countersign user list` shows those that exist",
-                )
-            };
-            Some(found.ok_or_else(unknown)?.id)
-        }
-    };
-    Ok(Filter {
-        action: said.action,
-        account,
-        client: said.client,
-        device: said.device,
-        address: said.from,
-        since: said.since,
-        until: said.until,
-    })
+    let AuditFilter { action, user, client, device, from, since, until } = said;
+    let asked = Asked { action, user, client, device, address: from, since, until };
+    asked.filter(app).await?.map_err(|why| failure(why, "`countersign audit list --help` shows what fits"))
 }
 
 async fn read(app: &App, said: AuditFilter, limit: u32) -> Outcome<Vec<AuditView>> {
@@ -133,16 +112,16 @@ async fn export(app: &App, filter: &Filter, out: &mut dyn Write) -> Outcome<usiz
 /// The filter as a server takes it.
 fn query(said: &AuditFilter) -> Serializer<'static, String> {
     let fields = [
-        ("action", said.action.clone()),
-        ("user", said.user.clone()),
-        ("client", said.client.as_ref().map(ToString::to_string)),
-        ("device", said.device.map(|id| id.to_string())),
-        ("address", said.from.clone()),
-        ("since", said.since.map(exact)),
-        ("until", said.until.map(exact)),
+        ("action", &said.action),
+        ("user", &said.user),
+        ("client", &said.client),
+        ("device", &said.device),
+        ("address", &said.from),
+        ("since", &said.since),
+        ("until", &said.until),
     ];
     let mut query = Serializer::new(String::new());
-    query.extend_pairs(fields.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    query.extend_pairs(fields.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
     query
 }
 
@@ -203,7 +182,13 @@ fn target(output: Option<&Path>) -> Outcome<Box<dyn Write>> {
     use std::os::unix::fs::OpenOptionsExt as _;
     Ok(match output {
         Some(file) => {
-            Box::new(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?)
+            let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+            Box::new(opened.map_err(|error| {
+                failure(
+                    format!("cannot write {}: {error}", file.display()),
+                    "name a file that is not there yet",
+                )
+            })?)
         }
         None => Box::new(std::io::stdout()),
     })

@@ -31,6 +31,14 @@ pub fn client(server: &str) -> Result<(String, reqwest::Client), Error> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(protocol("not an http or https URL"));
     }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(protocol(
+            "leave out the name and password before the @: this program proves who it is itself",
+        ));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(protocol("leave out what begins with ? or #"));
+    }
     let http = reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())

@@ -43,6 +43,14 @@ impl FromStr for Username {
     }
 }
 
+impl Username {
+    /// Whether it leads to a page of its own: it is not taken for an id, or for another page.
+    pub fn stands_in_links(&self) -> bool {
+        let name = self.as_str();
+        !matches!(name, "." | ".." | "new") && !name.contains('/') && name.parse::<AccountId>().is_err()
+    }
+}
+
 impl fmt::Display for Username {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -36,6 +36,15 @@ macro_rules! ids {
                 Self(bytes)
             }
 
+            /// When it was made.
+            pub fn made_at(&self) -> Timestamp {
+                let [a, b, c, d, e, f, high, low, ..] = self.0;
+                let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+                let fraction = i64::from(u16::from_be_bytes([high & 0x0f, low]));
+                // Up, because the fraction was rounded down.
+                Timestamp::from_micros(millis * 1000 + (fraction * 1000 + 4095) / 4096)
+            }
+
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
@@ -99,6 +108,7 @@ mod tests {
             |micros: i64| AuditId::new(Timestamp::from_micros(1_700_000_000_000_000 + micros), [0; 10]);
         for micros in 0..3000 {
             assert!(at(micros) < zero(micros + 1), "{micros}");
+            assert_eq!(at(micros).made_at(), Timestamp::from_micros(1_700_000_000_000_000 + micros));
         }
         assert!(at(0).to_string().starts_with("018bcfe5-6800-7000-bfff-"), "{}", at(0));
     }

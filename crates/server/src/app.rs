@@ -16,6 +16,7 @@ use crate::hub::Hub;
 use crate::issuers::Issuers;
 use crate::limits::PerMinute;
 use crate::notices::Mailer;
+use crate::openapi::Documents;
 use crate::password::{Hasher, PasswordError};
 use crate::places::Places;
 use crate::remembered::{Clients, Pending};
@@ -38,6 +39,7 @@ pub struct App {
     pub entropy: Entropy,
     pub metrics: Metrics,
     pub standing: Latest,
+    pub documents: Documents,
     pub pending: Arc<Pending>,
     pub clients: Arc<Clients>,
     pub issuers: Issuers,
@@ -154,6 +156,7 @@ impl App {
             hasher: Hasher::new(config.password_workers),
             metrics: Metrics::new(&store, now),
             standing: Latest::default(),
+            documents: Documents::default(),
             pending,
             clients,
             codes_per_address: PerMinute::new(config.limits.device_codes_per_address, clock.clone()),

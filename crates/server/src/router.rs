@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use countersign_core::id::RequestId;
@@ -54,6 +54,24 @@ pub struct Endpoint {
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ({:?})", self.method, self.path, self.access)
+    }
+}
+
+impl Endpoint {
+    /// What an administrator began is done also if nobody waits for it any more: half a sweep, or an answer
+    /// that is not kept for whoever asks again, helps nobody.
+    fn done_to_its_end(self) -> Self {
+        if self.method == Method::GET {
+            return self;
+        }
+        Self { handler: self.handler.layer(from_fn(to_its_end)), ..self }
+    }
+}
+
+async fn to_its_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }
 
@@ -147,7 +165,7 @@ fn administration() -> Vec<Endpoint> {
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
     const PATCH: Method = Method::PATCH;
-    vec![
+    let table = vec![
         endpoint(GET,  "/admin/api/v1/clients",                   Administrator,  get(admin::clients)),
         endpoint(POST, "/admin/api/v1/clients",                   Administrator,  post(admin::add_client)),
         endpoint(GET,  "/admin/api/v1/clients/{id}",              Administrator,  get(admin::client)),
@@ -195,7 +213,8 @@ fn administration() -> Vec<Endpoint> {
         endpoint(GET,  "/admin/notices",                          Person,         get(pages::admin::notices)),
         endpoint(POST, "/admin/notices",                          PersonsForm,    post(pages::admin::replay)),
         endpoint(GET,  "/admin/api/v1/figures",                   Administrator,  get(admin::figures)),
-    ]
+    ];
+    table.into_iter().map(Endpoint::done_to_its_end).collect()
 }
 
 pub fn router(app: Arc<App>) -> Router {

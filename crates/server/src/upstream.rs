@@ -4,7 +4,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{MFA, Username};
-use countersign_core::id::AccountId;
 use countersign_core::secret::{Digest, Plain};
 use countersign_core::text::label;
 use countersign_core::time::Timestamp;
@@ -278,7 +277,7 @@ impl Upstream {
 
 fn username(text: &str) -> Option<Username> {
     // Nobody is called what an account's id looks like.
-    label(text).filter(|text| text.parse::<AccountId>().is_err()).and_then(|text| text.parse().ok())
+    label(text).and_then(|text| text.parse().ok()).filter(Username::stands_in_links)
 }
 
 fn is_met(rule: &ClaimRule, claims: &Said) -> bool {

@@ -328,24 +328,24 @@ pub struct AuditFilter {
     /// An action such as `grant.approved`, or what stands before the dot
     #[arg(long, value_name = "ACTION")]
     pub action: Option<String>,
-    /// About this user
+    /// About this user: a name, or the id of somebody who may be gone
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// About this client
     #[arg(long, value_name = "ID")]
-    pub client: Option<ClientId>,
+    pub client: Option<String>,
     /// About this device
     #[arg(long, value_name = "ID")]
-    pub device: Option<DeviceId>,
+    pub device: Option<String>,
     /// From this address
     #[arg(long, value_name = "ADDRESS")]
     pub from: Option<String>,
     /// At this time or later, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
     /// Before this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub until: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -77,9 +77,9 @@ pub enum Command {
     Doctor(DoctorOptions),
     /// Asks the server that runs here whether it is ready, for health checks: /readyz on `ops.listen`
     Ready,
-    /// Prints the `OpenAPI` document of every route, as served at /openapi.json
+    /// Prints the `OpenAPI` document of every route; a server has it at /openapi.json, with its own address
     Openapi {
-        /// The `OpenRPC` document of the socket door instead, as served at /openrpc.json
+        /// The `OpenRPC` document of the socket door instead (/openrpc.json)
         #[arg(long)]
         sockets: bool,
     },

@@ -88,6 +88,25 @@ async fn every_command_does_the_same_from_elsewhere() {
     assert!(code == Some(1) && error.contains("there is no client `tv`"), "{error}");
     let (_, error) = failure(&there(&["client", "edit", "console", "--redirect-uri", "http://evil.example"]));
     assert!(error.contains("is no redirect URI"), "{error}");
+    // A name that would lead elsewhere leads nowhere, and a URL says nothing but where the server is.
+    let (code, error) = failure(&there(&["user", "remove", ".."]));
+    assert!(code == Some(1) && error.contains("cannot stand in a URL"), "{error}");
+    let odd = server.url.replace("http://", "http://user:password@");
+    for url in [odd, format!("{}?x=1", server.url), format!("{}#x", server.url)] {
+        let asked = countersign(&folder.path().join("elsewhere"))
+            .args(["user", "list", "--server", &url])
+            .env("COUNTERSIGN_API_KEY", "cs_sk_x")
+            .output()
+            .unwrap();
+        let (code, error) = failure(&asked);
+        assert!(code == Some(1) && error.contains("leave out"), "{error}");
+    }
+    // What stands in the database from before is shown without what a terminal obeys.
+    let odd = "UPDATE account SET full_name = 'a' || char(27) || '[31mb' || char(8238) WHERE name = 'alice'";
+    behind_its_back(&folder.path().join("data/countersign.db"), odd);
+    assert!(stdout(&there(&["user", "list"])).contains("a\u{fffd}[31mb\u{fffd}"));
+    let listed = stdout(&here(folder.path(), &["user", "list", "--json"]));
+    assert!(listed.contains(r"a\u001b[31mb\u202e"), "{listed}");
     // The trail says who did it; the last command takes its own login away.
     let trail = json(&here(folder.path(), &["audit", "list", "--action", "client.removed", "--json"]));
     assert!(trail[0]["actor"].as_str().unwrap().starts_with("administrator "));
@@ -131,7 +150,7 @@ async fn the_trail_is_listed_exported_and_verified() {
     let rows = std::fs::read_to_string(&other).unwrap().lines().count();
     assert!(failure(&exported).1.starts_with(&format!("{rows} rows")), "{exported:?}");
     assert!(stdout(&there(&["audit", "verify"])).contains("rows stand as they were sealed"));
-    assert!(failure(&there(&["audit", "list", "--user", "nobody"])).1.contains("there is no such user"));
+    assert!(failure(&there(&["audit", "list", "--user", "nobody"])).1.contains("there is no user `nobody`"));
     server.terminate();
     let verdict = json(&here(&["audit", "verify", "--json"]));
     assert_eq!(verdict["intact"], true);

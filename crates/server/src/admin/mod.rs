@@ -11,6 +11,7 @@ pub use self::rest::{
     verify_audit,
 };
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -22,8 +23,8 @@ use countersign_core::audit::{Actor, By};
 use countersign_core::scope::ADMIN;
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use self::problem::Problem;
@@ -184,15 +185,15 @@ where
     match outcome {
         Ok(response) => keep(&app, &key, response, now).await,
         Err(problem) => {
-            answered::forget(&app, &key).await?;
+            answered::forget(&app, &key, now).await?;
             Err(problem)
         }
     }
 }
 
 fn body<T: DeserializeOwned>(parts: &Parts, bytes: &Bytes) -> Result<T, Problem> {
-    let read: Result<Map<String, Value>, _> = if bytes.is_empty() {
-        Ok(Map::new())
+    let read: Result<Fields, _> = if bytes.is_empty() {
+        Ok(Fields::default())
     } else {
         if http::content_type(&parts.headers).is_none_or(|essence| !essence.eq_ignore_ascii_case(JSON)) {
             return Err(Problem::Body(http::BadForm::ContentType(JSON)));
@@ -200,8 +201,36 @@ fn body<T: DeserializeOwned>(parts: &Parts, bytes: &Bytes) -> Result<T, Problem>
         serde_json::from_slice(bytes)
     };
     // A list would do for an object otherwise, its items taken for fields.
-    let read = read.and_then(|object| serde_json::from_value(Value::Object(object)));
+    let read = read.and_then(|Fields(object)| serde_json::from_value(Value::Object(object)));
     read.map_err(|error| Problem::Invalid(format!("the body does not fit: {}", bare(&error))))
+}
+
+/// An object in which no field stands twice: of two, somebody else may have meant the other.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Self, A::Error> {
+        while let Some((name, value)) = fields.next_entry::<String, Value>()? {
+            if self.0.contains_key(&name) {
+                return Err(A::Error::custom(format!("{name} stands there twice")));
+            }
+            self.0.insert(name, value);
+        }
+        Ok(self)
+    }
 }
 
 /// What serde says, without what was sent: there may be a password in it.

@@ -11,15 +11,15 @@ use countersign_core::admin::{
     Assignment, ClientChange, Counted, Figures, Hour, Items, MadePassword, NewClient, NewPassword, NewUser,
     NoticeView, Page, Rotation, SweepRequest, UserChange, Within,
 };
-use countersign_core::id::{AuditId, DeviceId};
+use countersign_core::id::AuditId;
 use serde::Deserialize;
 
 use super::problem::Problem;
 use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
 use crate::app::{App, rfc3339};
-use crate::flow::audit::{self, Filter};
-use crate::flow::office::{DeviceQuery, Refused, UserAct, moment};
-use crate::flow::{accounts, figures, notices, standing};
+use crate::flow::audit::{self, Asked, Filter};
+use crate::flow::office::{DeviceQuery, Refused, UserAct};
+use crate::flow::{figures, notices, standing};
 use crate::http::{Form, PathId};
 
 type Application = State<Arc<App>>;
@@ -61,7 +61,6 @@ pub async fn add_client(State(app): Application, request: Request) -> Outcome {
 pub async fn edit_client(State(app): Application, PathId(id): PathId, request: Request) -> Outcome {
     with_body(app, request, async |call: Call, change: ClientChange| {
         let client = done(call.office().edit_client(&id, change, call.seen()?).await?)?;
-        call.app.store.settled().await;
         Ok(tagged(answer(StatusCode::OK, &client), client.revision))
     })
     .await
@@ -208,27 +207,8 @@ pub async fn rotate_keys(State(app): Application, request: Request) -> Outcome {
 }
 
 async fn filter(call: &Call, query: &Form) -> Result<Filter, Problem> {
-    let invalid = |why: &str| Problem::Invalid(why.to_owned());
-    let account = match query.one("user") {
-        None => None,
-        Some(name) => {
-            let name = name.parse().map_err(|_| invalid("user is no user's name"))?;
-            let found = accounts::find(&call.app, &name).await?;
-            Some(found.ok_or_else(|| invalid("there is no such user"))?.id)
-        }
-    };
-    let device = query.one("device").map(str::parse::<DeviceId>).transpose();
-    let client = query.one("client").map(str::parse).transpose();
-    let time = |name: &str| query.one(name).map(moment).transpose().map_err(Problem::Refused);
-    Ok(Filter {
-        action: query.one("action").map(str::to_owned),
-        account,
-        client: client.map_err(|_| invalid("client is no client's id"))?,
-        device: device.map_err(|_| invalid("device is no id"))?,
-        address: query.one("address").map(str::to_owned),
-        since: time("since")?,
-        until: time("until")?,
-    })
+    let asked = Asked::of(|name| query.one(name).map(str::to_owned));
+    asked.filter(&call.app).await?.map_err(Problem::Invalid)
 }
 
 pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
@@ -262,7 +242,7 @@ pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
 
 pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    Ok(answer(StatusCode::OK, &audit::verify(&call.app, None).await?.view()))
+    Ok(answer(StatusCode::OK, &audit::verify(&call.app).await?.view()))
 }
 
 /// Notices that are shown.

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::{SETTINGS, Setting, range_words};
 
 /// A value as it was written, before it means anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     One(String),
     Many(Vec<String>),
@@ -32,6 +32,16 @@ impl Value {
             other => other.to_string(),
         };
         Some(Self::Many(items.into_iter().map(item).collect()))
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be a secret.
+        f.write_str(match self {
+            Self::One(_) => "One(…)",
+            Self::Many(_) => "Many(…)",
+        })
     }
 }
 

@@ -1,7 +1,5 @@
 //! What tokens that are presented are: looked into, and revoked.
 
-use std::time::Duration;
-
 use countersign_core::account::{Account, SignIn, Username};
 use countersign_core::audit::Action;
 use countersign_core::client::{Client, ClientId, GrantType};
@@ -85,8 +83,8 @@ pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bea
         Whose::Login(login) => *login,
         Whose::Client(id) => {
             let client = clients::known(app, id).await?;
-            // One that was registered anew is another. A JWT tells whole seconds.
-            let same = |client: &Client| found.issued_at + Duration::from_secs(1) > client.created_at;
+            // One that was registered anew is another. A JWT tells whole seconds, its id tells more.
+            let same = |client: &Client| found.id.made_at() >= client.created_at;
             let live = client
                 .as_ref()
                 .is_some_and(|client| client.may_use(GrantType::ClientCredentials) && same(client))

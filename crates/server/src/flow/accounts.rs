@@ -4,6 +4,7 @@ use countersign_core::account::{Account, PASSWORD_BYTES, Username};
 use countersign_core::audit::{Action, By};
 use countersign_core::id::AccountId;
 use countersign_core::secret::Plain;
+use countersign_core::text::{is_hidden, label};
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
@@ -13,6 +14,11 @@ use crate::store::feed::Event;
 use crate::store::{
     Committed, Stmt, accounts, api_keys, attempts, audit, factors, families, grants, nodes, passkeys,
 };
+
+/// RFC 5321 §4.5.3.1.3.
+const EMAIL_BYTES: usize = 254;
+/// Of those who change one thing at once, so many find their turn.
+const LOOKS: usize = 64;
 
 #[derive(Debug)]
 pub struct NewAccount {
@@ -31,6 +37,12 @@ pub enum AccountRefusal {
     Taken(String),
     #[error("there is no user `{0}`; `countersign user list` shows those that exist")]
     Unknown(String),
+    #[error("`{0}` is no name for anybody here: it is an id's form, a word of ours, or has a slash in it")]
+    Name(String),
+    #[error(
+        "an e-mail address has an @ and no spaces, full name and tier have at most 100 visible characters"
+    )]
+    Facts,
     #[error("the password is too short or too long: use 8 to 1024 bytes")]
     Password,
     #[error("user `{0}` is {1} already")]
@@ -48,12 +60,19 @@ pub async fn add(
     if !PASSWORD_BYTES.contains(&new.password.reveal().len()) {
         return Ok(Err(AccountRefusal::Password));
     }
+    if !new.name.stands_in_links() {
+        return Ok(Err(AccountRefusal::Name(new.name.to_string())));
+    }
+    let facts = Changes { email: new.email, full_name: new.full_name, tier: new.tier, admin: None };
+    if !facts.fit() {
+        return Ok(Err(AccountRefusal::Facts));
+    }
     let account = Account {
         id: AccountId::new(now, app.entropy.id()?),
         name: new.name,
-        email: new.email.filter(|email| !email.is_empty()),
-        full_name: new.full_name.filter(|name| !name.is_empty()),
-        tier: new.tier.filter(|tier| !tier.is_empty()).unwrap_or_else(|| "none".to_owned()),
+        email: facts.email.filter(|email| !email.is_empty()),
+        full_name: facts.full_name.filter(|name| !name.is_empty()),
+        tier: facts.tier.filter(|tier| !tier.is_empty()).unwrap_or_else(|| "none".to_owned()),
         admin: new.admin,
         created_at: now,
         disabled_at: None,
@@ -93,6 +112,22 @@ pub struct Changes {
     pub admin: Option<bool>,
 }
 
+impl Changes {
+    fn fit(&self) -> bool {
+        let fits = |text: &Option<String>, is_good: fn(&str) -> bool| {
+            text.as_deref().is_none_or(|text| text.is_empty() || is_good(text))
+        };
+        let is_label = |text: &str| label(text).is_some();
+        fits(&self.email, is_address) && fits(&self.full_name, is_label) && fits(&self.tier, is_label)
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let odd = |symbol: char| symbol.is_whitespace() || is_hidden(symbol);
+    let parts = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    parts && text.len() <= EMAIL_BYTES && !text.chars().any(odd)
+}
+
 /// `seen` is the revision that whoever changes it has seen; without it any will do.
 pub async fn edit(
     app: &App,
@@ -102,7 +137,10 @@ pub async fn edit(
     seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<Account, AccountRefusal>> {
-    for _ in 0..4 {
+    if !changes.fit() {
+        return Ok(Err(AccountRefusal::Facts));
+    }
+    for _ in 0..LOOKS {
         let Some(mut account) = find(app, name).await? else {
             return Ok(Err(AccountRefusal::Unknown(name.to_string())));
         };
@@ -127,8 +165,8 @@ pub async fn edit(
         event.detail = promoted.then(|| if admin { "administrator" } else { "no administrator" }.to_owned());
         let mut batch = vec![accounts::update(&account, now), audit::insert(event)];
         if promoted {
-            // None of them sleeps until somebody is an administrator again.
-            batch.push(api_keys::revoke_admin(account.id, now));
+            // None of them was made by an administrator, or sleeps until somebody is one again.
+            batch.extend([api_keys::revoke_admin(account.id, now), families::end_admin(account.id, now)]);
         }
         if app.store.commit(batch).await?.is_done() {
             account.revision += 1;

@@ -1,5 +1,6 @@
 //! What is done once, however often it is asked: an answer is kept, sealed, and given again.
 
+use std::fmt;
 use std::time::Duration;
 
 use countersign_core::secret::Digest;
@@ -15,12 +16,18 @@ const KEPT: Duration = Duration::from_hours(24);
 const UNDER_WAY: Duration = Duration::from_mins(1);
 const PURPOSE: &str = "answer to a request";
 
-/// An answer as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
+/// An answer as it is kept; there may be a secret in it.
+#[derive(Serialize, Deserialize)]
 pub struct Kept {
     pub status: u16,
     pub etag: Option<String>,
     pub body: String,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({}, …)", self.status)
+    }
 }
 
 /// What a request with a key of its own leads to.
@@ -53,15 +60,17 @@ pub async fn begin(app: &App, key: &Digest, request: &Digest, now: Timestamp) ->
     })
 }
 
+/// `now` is when it was begun.
 pub async fn finish(app: &App, key: &Digest, kept: &Kept, now: Timestamp) -> Answer<()> {
     let plain = serde_json::to_vec(kept).map_err(|error| Fault::Page(error.to_string()))?;
     let sealed = app.vault.seal(PURPOSE, &plain, &app.entropy)?;
-    let _kept: Committed = app.store.commit(vec![answered::finish(key, sealed, now + KEPT)]).await?;
+    let _kept: Committed =
+        app.store.commit(vec![answered::finish(key, now + UNDER_WAY, sealed, now + KEPT)]).await?;
     Ok(())
 }
 
 /// It failed, and may be tried again.
-pub async fn forget(app: &App, key: &Digest) -> Answer<()> {
-    let _forgotten: Committed = app.store.commit(vec![answered::forget(key)]).await?;
+pub async fn forget(app: &App, key: &Digest, now: Timestamp) -> Answer<()> {
+    let _forgotten: Committed = app.store.commit(vec![answered::forget(key, now + UNDER_WAY)]).await?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The audit trail: sealed, held against its seals, read, and forgotten from its beginning.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use countersign_core::admin::{self, AuditView};
 use countersign_core::audit::{Action, By, Outcome};
-use countersign_core::id::AuditId;
+use countersign_core::id::{AccountId, AuditId};
 use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 use serde_json::json;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, rfc3339};
+use crate::flow::accounts;
 use crate::store::Committed;
 pub use crate::store::audit::Filter;
 use crate::store::audit::{self, End, Link, Mark, Stored};
@@ -66,10 +68,12 @@ pub async fn seal(app: &App) -> Answer<u64> {
         let Some(count) = u64::try_from(rows.len()).ok().filter(|count| *count > 0) else {
             return Ok(sealed);
         };
-        let last = audit::mark(&app.store, End::Last).await?;
+        let last = authentic(app, End::Last).await?;
+        if last.is_none() && has_begun(app).await? && audit::mark(&app.store, End::Last).await?.is_none() {
+            return Err(tampered(ENDLESS));
+        }
         if !app.trail.follows(last.as_ref().map(|last| &last.link)) {
-            let why = "the end of the audit trail was taken back behind this server's back: nothing is sealed any more until somebody has looked";
-            return Err(Fault::Page(why.to_owned()));
+            return Err(tampered("its end was taken back behind this server's back"));
         }
         let mut link = last.map_or(BEGINNING, |last| last.link);
         let mut batch = Vec::new();
@@ -119,6 +123,77 @@ impl Trail {
     }
 }
 
+/// What somebody asks of the trail, as they said it.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub action: Option<String>,
+    /// A user's name, or the id of one, who may be gone.
+    pub user: Option<String>,
+    pub client: Option<String>,
+    pub device: Option<String>,
+    pub address: Option<String>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+}
+
+impl Asked {
+    /// From fields with these names.
+    pub fn of(said: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            action: said("action"),
+            user: said("user"),
+            client: said("client"),
+            device: said("device"),
+            address: said("address"),
+            since: said("since"),
+            until: said("until"),
+        }
+    }
+
+    /// What that is, or what of it cannot be.
+    pub async fn filter(self, app: &App) -> Answer<Result<Filter, String>> {
+        let account = match &self.user {
+            None => None,
+            Some(user) => {
+                let found = match user.parse() {
+                    Ok(name) => accounts::find(app, &name).await?,
+                    Err(_) => None,
+                };
+                match found.map(|account| account.id).or_else(|| user.parse().ok()) {
+                    Some(id) => Some(id),
+                    None => return Ok(Err(format!("there is no user `{user}`"))),
+                }
+            }
+        };
+        Ok(self.rest(account))
+    }
+
+    fn rest(self, account: Option<AccountId>) -> Result<Filter, String> {
+        let moment = |text: Option<String>| -> Result<Option<Timestamp>, String> {
+            let parsed = |text: String| match text.parse::<jiff::Timestamp>() {
+                Ok(moment) => Ok(Timestamp::from_micros(moment.as_microsecond())),
+                Err(_) => Err(format!("`{text}` is no time such as 2026-01-31T08:00:00Z")),
+            };
+            text.map(parsed).transpose()
+        };
+        let client = |text: String| text.parse().map_err(|_| format!("`{text}` is no client's id"));
+        let device = |text: String| text.parse().map_err(|_| format!("`{text}` is no device's id"));
+        let address = |text: String| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(address.to_canonical().to_string()),
+            Err(_) => Err(format!("`{text}` is no address such as 203.0.113.7")),
+        };
+        Ok(Filter {
+            action: self.action,
+            account,
+            client: self.client.map(client).transpose()?,
+            device: self.device.map(device).transpose()?,
+            address: self.address.map(address).transpose()?,
+            since: moment(self.since)?,
+            until: moment(self.until)?,
+        })
+    }
+}
+
 /// What stands before the first row.
 const BEGINNING: Link = Link { seq: 0, hash: Digest::from_bytes([0; 32]) };
 
@@ -129,6 +204,47 @@ fn marked(app: &App, end: End, link: Link) -> Mark {
 
 fn is_ours(app: &App, end: End, mark: &Mark) -> bool {
     marked(app, end, mark.link).mac.matches(&mark.mac)
+}
+
+/// Where the seals end or begin, if this server's key says so.
+async fn authentic(app: &App, end: End) -> Answer<Option<Mark>> {
+    let mark = audit::mark(&app.store, end).await?;
+    match mark {
+        Some(mark) if !is_ours(app, end, &mark) => Err(tampered(&unsigned(end))),
+        mark => Ok(mark),
+    }
+}
+
+const ENDLESS: &str = "there are seals, and nothing says where they end";
+
+async fn has_begun(app: &App) -> Answer<bool> {
+    let first = audit::mark(&app.store, End::First).await?;
+    Ok(first.is_some() || !audit::chain(&app.store, 0, 1).await?.is_empty())
+}
+
+fn unsigned(end: End) -> String {
+    format!("{} was not written with this server's key", end.name())
+}
+
+fn missing(seq: i64) -> String {
+    format!("row {seq} is missing")
+}
+
+/// What is sealed or forgotten on top of this would look as if it were right.
+fn tampered(what: &str) -> Fault {
+    Fault::Page(format!(
+        "the audit trail was changed: {what}; nothing is sealed or forgotten until somebody has looked"
+    ))
+}
+
+/// Holds a row against its seal; what is wrong with it, otherwise.
+fn held(app: &App, before: &Link, row: &Stored) -> Result<Link, String> {
+    let wanted = next(app, before, row);
+    match row.seal {
+        Some(seal) if seal.seq != wanted.seq => Err(missing(wanted.seq)),
+        Some(seal) if seal.hash.matches(&wanted.hash) => Ok(wanted),
+        _ => Err(format!("row {} ({}) was changed", wanted.seq, row.id)),
+    }
 }
 
 /// The link of the row that follows: nobody can make it without the server's key.
@@ -173,53 +289,41 @@ impl Verdict {
     }
 }
 
-/// Holds every row against its seal; or only the last `newest`. What others seal or forget meanwhile is
-/// looked at again before anything is called broken.
+/// Holds every row against its seal. What others seal or forget meanwhile is looked at again before
+/// anything is called broken.
 #[instrument(target = TRACE, name = "audit.verify", skip_all)]
-pub async fn verify(app: &App, newest: Option<i64>) -> Answer<Verdict> {
-    let first = verify_once(app, newest).await?;
+pub async fn verify(app: &App) -> Answer<Verdict> {
+    let first = verify_once(app).await?;
     if first.broken.is_none() {
         return Ok(first);
     }
-    let mut again = verify_once(app, newest).await?;
+    let mut again = verify_once(app).await?;
     for _ in 0..3 {
         if again.broken.is_none() || again.broken == first.broken {
             break;
         }
-        again = verify_once(app, newest).await?;
+        again = verify_once(app).await?;
     }
     Ok(again)
 }
 
-async fn verify_once(app: &App, newest: Option<i64>) -> Answer<Verdict> {
+async fn verify_once(app: &App) -> Answer<Verdict> {
     let unsealed = u64::try_from(audit::count_unsealed(&app.store).await?).unwrap_or(0);
     let (first, last) =
         (audit::mark(&app.store, End::First).await?, audit::mark(&app.store, End::Last).await?);
     let mut verdict = Verdict { rows: 0, unsealed, last: None, broken: None };
     let Some(last) = last else {
-        let any = !audit::chain(&app.store, 0, 1).await?.is_empty();
-        verdict.broken = any.then(|| "there are sealed rows, and nothing says where they end".to_owned());
+        verdict.broken = has_begun(app).await?.then(|| ENDLESS.to_owned());
         return Ok(verdict);
     };
     verdict.last = Some((last.link.seq, hex(&last.link.hash)));
     for (end, mark) in [(End::First, first.as_ref()), (End::Last, Some(&last))] {
         if mark.is_some_and(|mark| !is_ours(app, end, mark)) {
-            verdict.broken = Some(format!("{} was not written with this server's key", end.name()));
+            verdict.broken = Some(unsigned(end));
             return Ok(verdict);
         }
     }
     let mut link = first.map_or(BEGINNING, |first| first.link);
-    let skip = newest.map_or(0, |newest| last.link.seq - newest);
-    if skip > link.seq {
-        // The row before is taken as it is: what is older is not looked at.
-        match audit::chain(&app.store, skip - 1, 1).await?.first().and_then(|row| row.seal) {
-            Some(seal) if seal.seq == skip => link = seal,
-            _ => {
-                verdict.broken = Some(format!("row {skip} is missing"));
-                return Ok(verdict);
-            }
-        }
-    }
     while link.seq < last.link.seq {
         let rows = audit::chain(&app.store, link.seq, BATCH).await?;
         if rows.is_empty() {
@@ -227,21 +331,17 @@ async fn verify_once(app: &App, newest: Option<i64>) -> Answer<Verdict> {
             return Ok(verdict);
         }
         for row in rows {
-            let wanted = next(app, &link, &row);
-            let found = row.seal.unwrap_or(BEGINNING);
             if link.seq == last.link.seq {
                 // What was sealed since the end was read.
                 break;
             }
-            if found.seq != wanted.seq {
-                verdict.broken = Some(format!("row {} is missing", wanted.seq));
-                return Ok(verdict);
+            match held(app, &link, &row) {
+                Ok(sealed) => link = sealed,
+                Err(broken) => {
+                    verdict.broken = Some(broken);
+                    return Ok(verdict);
+                }
             }
-            if !found.hash.matches(&wanted.hash) {
-                verdict.broken = Some(format!("row {} ({}) was changed", wanted.seq, row.id));
-                return Ok(verdict);
-            }
-            link = wanted;
             verdict.rows += 1;
         }
     }
@@ -251,15 +351,27 @@ async fn verify_once(app: &App, newest: Option<i64>) -> Answer<Verdict> {
     Ok(verdict)
 }
 
-/// Forgets the beginning of the trail, as far as all of it is older: never a row in the middle.
+/// Forgets the beginning of the trail, as far as all of it is older: never a row in the middle, and nothing
+/// that does not fit its seal, lest somebody has it forgotten before its time.
 pub async fn sweep(app: &App, before: Timestamp, limit: u32) -> Answer<u64> {
     let mut swept = 0;
     loop {
-        let first = audit::mark(&app.store, End::First).await?;
+        let first = authentic(app, End::First).await?;
         let start = first.map_or(BEGINNING, |first| first.link);
+        let seq = |mark: Option<Mark>| mark.map(|mark| mark.link.seq);
         let rows = audit::chain(&app.store, start.seq, limit).await?;
-        let old = rows.iter().take_while(|row| row.at <= before).filter_map(|row| row.seal);
-        let Some(end) = old.last() else { return Ok(swept) };
+        let mut end = start;
+        for row in rows.iter().take_while(|row| row.at <= before) {
+            match held(app, &end, row) {
+                Ok(sealed) => end = sealed,
+                // Another server may have forgotten them meanwhile.
+                Err(_) if seq(audit::mark(&app.store, End::First).await?) != seq(first) => return Ok(swept),
+                Err(broken) => return Err(tampered(&broken)),
+            }
+        }
+        if end.seq == start.seq {
+            return Ok(swept);
+        }
         let batch = vec![
             audit::move_mark(End::First, first.as_ref(), &marked(app, End::First, end)),
             audit::cut(end.seq),

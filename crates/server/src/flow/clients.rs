@@ -75,6 +75,8 @@ pub enum ClientRefusal {
         "there is a client `{0}` already; choose another id, or change that one with `countersign client edit`"
     )]
     Taken(String),
+    #[error("`{0}` would lead to another page than this client's; choose another id")]
+    Id(String),
     #[error("there is no client `{0}`; `countersign client list` shows those that exist")]
     Unknown(String),
     #[error("client `{0}` was changed by somebody else meanwhile; look again, then change it")]
@@ -257,6 +259,9 @@ pub async fn add(
     settings: ClientSettings,
     now: Timestamp,
 ) -> Answer<Result<(Client, Option<Plain>), ClientRefusal>> {
+    if matches!(id.as_str(), "." | ".." | "new") {
+        return Ok(Err(ClientRefusal::Id(id.to_string())));
+    }
     let event = event(app, &id, Action::ClientAdded, now)?.by(by);
     insert(app, id, proving, settings, None, event, now).await
 }
@@ -342,7 +347,7 @@ pub async fn known(app: &App, id: &ClientId) -> Answer<Option<Arc<Client>>> {
 }
 
 /// What somebody else changes meanwhile is looked at again so often.
-const LOOKS: usize = 4;
+const LOOKS: usize = 64;
 
 /// `seen` is the revision that whoever changes it has seen; without it any will do.
 pub async fn edit(

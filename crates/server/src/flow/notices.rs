@@ -1,6 +1,8 @@
 //! What people and the operator's programs are told: written together with what it tells of, so that
 //! nothing is told that did not happen and nothing that did is forgotten. `crate::notices` sends it.
 
+use std::fmt;
+
 use countersign_core::account::Account;
 use countersign_core::audit::{Action, By};
 use countersign_core::client::ClientId;
@@ -34,7 +36,7 @@ pub enum Data {
 }
 
 /// A device was connected to somebody's account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Connected {
     pub device_id: String,
     pub door: String,
@@ -52,6 +54,13 @@ pub struct Connected {
     pub revoke_url_expires_at: String,
 }
 
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever has the link can disconnect the device.
+        f.debug_struct("Connected").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
+}
+
 /// Something that should be looked at.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Suspicion {
@@ -64,7 +73,7 @@ pub struct Suspicion {
 
 pub const CONNECTED: &str = "device.connected";
 
-fn odd(error: impl std::fmt::Display) -> Fault {
+fn odd(error: impl fmt::Display) -> Fault {
     Fault::Page(format!("notices: {error}"))
 }
 

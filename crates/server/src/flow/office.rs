@@ -60,7 +60,7 @@ impl From<AccountRefusal> for Refused {
             AccountRefusal::Unknown(_) => Self::Missing(text),
             AccountRefusal::Taken(_) | AccountRefusal::Already(..) => Self::Conflict(text),
             AccountRefusal::Changed(_) => Self::Changed(text),
-            AccountRefusal::Password => Self::Invalid(text),
+            AccountRefusal::Password | AccountRefusal::Facts | AccountRefusal::Name(_) => Self::Invalid(text),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! How things stand now: what waits, what is connected. Who looks often reads what was just read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::admin::Standing;
 use countersign_core::time::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::app::{Answer, App};
+use crate::app::{Answer, App, uncancelled};
 use crate::store;
 
 /// How long what was read is used again.
@@ -24,8 +25,14 @@ struct Kept {
     until: Timestamp,
 }
 
-/// As of some seconds ago, at most. One reads, the others wait for what comes of it.
-pub async fn now(app: &App) -> Answer<Standing> {
+/// As of some seconds ago, at most. One reads, the others wait for what comes of it; it is read to the end
+/// also if nobody waits any more, or else it would be begun anew each time.
+pub async fn now(app: &Arc<App>) -> Answer<Standing> {
+    let app = app.clone();
+    uncancelled(async move { latest(&app).await }).await
+}
+
+async fn latest(app: &App) -> Answer<Standing> {
     let mut latest = app.standing.0.lock().await;
     let begun = app.clock.now();
     if let Some(kept) = latest.as_ref().filter(|kept| begun < kept.until) {

@@ -47,8 +47,9 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     if !app.config.notices.any() {
         return;
     }
+    // A proxy would look names up by itself, past the look at where they lead.
     let reach = Reach::new(&app.config.notices.allowed_networks);
-    let http = match issuers::http_client_with(|builder| builder.dns_resolver(reach.clone())) {
+    let http = match issuers::http_client_with(|builder| builder.no_proxy().dns_resolver(reach.clone())) {
         Ok(http) => http,
         Err(why) => {
             tracing::error!(why, "no notice can be sent");

@@ -9,7 +9,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 /// What is not the public network (IANA's special-purpose address registries).
-const PRIVATE: [&str; 24] = [
+const PRIVATE: [&str; 26] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -27,10 +27,12 @@ const PRIVATE: [&str; 24] = [
     "240.0.0.0/4",
     "::/128",
     "::1/128",
+    "64:ff9b:1::/48",
     "100::/64",
     "2001::/23",
     "2001:db8::/32",
     "3fff::/20",
+    "5f00::/16",
     "fc00::/7",
     "fe80::/10",
     "ff00::/8",

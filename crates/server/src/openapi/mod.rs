@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::operation::{Operation, Schemas};
 pub use self::rpc::document as rpc;
-pub use self::view::{docs, openapi, openrpc};
+pub use self::view::{Documents, docs, openapi, openrpc};
 use crate::router::{Access, Endpoint, table};
 
 /// Parts of the document, in the order in which they are read.

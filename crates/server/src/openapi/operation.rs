@@ -125,7 +125,9 @@ fn empty_too(schema: &mut Value) {
         empty_too(items);
     } else if let Some(Value::Array(values)) = fields.get_mut("enum") {
         values.push(json!(""));
-    } else if fields.contains_key("format") || fields.contains_key("pattern") {
+    } else if ["format", "pattern"].iter().any(|word| fields.contains_key(*word))
+        || fields.get("type").is_some_and(|kind| kind == "integer")
+    {
         *schema = json!({ "anyOf": [schema, { "type": "string", "maxLength": 0 }] });
     }
 }

@@ -1,11 +1,12 @@
 //! The documents as they are served, and the page on which people read them. It has no script and loads
 //! nothing from elsewhere: it stands beside the pages on which people approve.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use askama::Template;
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use serde_json::Value;
 
@@ -21,12 +22,53 @@ fn sockets(app: &App) -> Value {
     rpc::document(&app.public_url.join("/ws").replacen("http", "ws", 1))
 }
 
+/// The documents of this server, made when somebody asks first: they are long, and change with its version.
+#[derive(Debug, Default)]
+pub struct Documents(OnceLock<Made>);
+
+#[derive(Debug)]
+struct Made {
+    openapi: Bytes,
+    openrpc: Bytes,
+    page: Option<Bytes>,
+}
+
+fn made(app: &App) -> &Made {
+    app.documents.0.get_or_init(|| {
+        let (document, sockets) = (own(app), sockets(app));
+        let page = DocsPage {
+            base: app.public_url.base_path().to_owned(),
+            style: style_name(),
+            about: text(at(at(&document, "info"), "description")),
+            version: text(at(at(&document, "info"), "version")),
+            parts: parts(&document, &sockets),
+        };
+        let page = page.render().inspect_err(|error| tracing::error!(%error, "a page could not be written"));
+        Made {
+            openapi: document.to_string().into(),
+            openrpc: sockets.to_string().into(),
+            page: page.ok().map(Bytes::from),
+        }
+    })
+}
+
+fn json(document: &Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
+}
+
 pub async fn openapi(State(app): State<Arc<App>>) -> Response {
-    Json(own(&app)).into_response()
+    json(&made(&app).openapi)
 }
 
 pub async fn openrpc(State(app): State<Arc<App>>) -> Response {
-    Json(sockets(&app)).into_response()
+    json(&made(&app).openrpc)
+}
+
+pub async fn docs(State(app): State<Arc<App>>) -> Response {
+    match made(&app).page.clone() {
+        Some(page) => Html(page).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 #[derive(Template)]
@@ -223,22 +265,4 @@ fn parts(document: &Value, sockets: &Value) -> Vec<Part> {
         Part { id: name.to_lowercase(), what: text(at(tag, "description")), name, items }
     };
     at(document, "tags").as_array().into_iter().flatten().map(part).collect()
-}
-
-pub async fn docs(State(app): State<Arc<App>>) -> Response {
-    let (document, sockets) = (&own(&app), &sockets(&app));
-    let page = DocsPage {
-        base: app.public_url.base_path().to_owned(),
-        style: style_name(),
-        about: text(at(at(document, "info"), "description")),
-        version: text(at(at(document, "info"), "version")),
-        parts: parts(document, sockets),
-    };
-    match page.render() {
-        Ok(text) => Html(text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be written");
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
 }

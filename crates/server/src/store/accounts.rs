@@ -7,6 +7,7 @@ use countersign_core::secret::Digest;
 use countersign_core::time::Timestamp;
 
 use super::grants::{amr_list, amr_text};
+use super::search::within;
 use super::{Result, Row, Stmt, Store, Value, statements};
 
 /// What [`read`] takes from a row.
@@ -29,8 +30,8 @@ statements! {
     BY_NAME = select!(", account.password FROM account WHERE name = ?1");
     LIST = select!(" FROM account ORDER BY name");
     PAGE = select!(" FROM account WHERE (CAST(?1 AS TEXT) IS NULL OR name > ?1) \
-           AND (CAST(?2 AS TEXT) IS NULL OR name LIKE '%' || ?2 || '%' OR lower(COALESCE(email, '')) LIKE '%' || ?2 || '%' \
-           OR lower(COALESCE(full_name, '')) LIKE '%' || ?2 || '%') ORDER BY name LIMIT ?3");
+           AND (CAST(?2 AS TEXT) IS NULL OR lower(name) LIKE lower(?2) ESCAPE '!' OR lower(COALESCE(email, '')) LIKE lower(?2) ESCAPE '!' \
+           OR lower(COALESCE(full_name, '')) LIKE lower(?2) ESCAPE '!') ORDER BY name LIMIT ?3");
     INSERT = "INSERT INTO account (id, name, email, full_name, tier, admin_at, created_at, password) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     UPDATE = "UPDATE account SET email = ?2, full_name = ?3, tier = ?4, admin_at = CASE WHEN CAST(?5 AS BIGINT) IS NULL THEN NULL ELSE COALESCE(admin_at, CAST(?5 AS BIGINT)) END, \
@@ -110,7 +111,7 @@ pub async fn page(
     words: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Account>> {
-    let args = [after.into(), words.map(str::to_lowercase).into(), limit.into()];
+    let args = [after.into(), words.map(within).into(), limit.into()];
     store.rows(PAGE, &args).await?.into_iter().map(|mut row| read(&mut row)).collect()
 }
 

@@ -35,7 +35,7 @@ statements! {
            LEFT JOIN client ON client.id = k.client_id \
            WHERE (CAST(?1 AS BYTEA) IS NULL OR k.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
            AND (CAST(?3 AS TEXT) IS NULL OR k.client_id = ?3) AND (CAST(?4 AS TEXT) IS NULL OR k.address = ?4) \
-           AND (CAST(?5 AS TEXT) IS NULL OR lower(k.name) LIKE '%' || ?5 || '%') \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(k.name) LIKE lower(?5) ESCAPE '!') \
            AND (CAST(?6 AS BIGINT) IS NULL OR (k.revoked_at IS NULL AND k.expires_at > ?6)) ORDER BY k.id DESC LIMIT ?7");
     MADE_WITH = "UPDATE api_key SET made_with = ?2 WHERE id = ?1";
     INHERIT = "UPDATE api_key SET made_with = (SELECT device_grant.made_with FROM device_grant WHERE device_grant.id = ?2) WHERE id = ?1";

@@ -19,6 +19,24 @@ macro_rules! select {
     };
 }
 
+/// What is not asked for by an index is looked at row by row, from the newest on.
+macro_rules! list {
+    ($found:literal) => {
+        concat!(
+            select!(""),
+            ", account.name FROM audit LEFT JOIN account ON account.id = audit.account_id WHERE audit.id < ?1 AND ",
+            $found,
+            " AND (CAST(?2 AS TEXT) IS NULL OR audit.action = ?2 \
+             OR substr(audit.action, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || '.') \
+             AND (CAST(?5 AS BYTEA) IS NULL OR audit.device_id = ?5) \
+             AND (CAST(?6 AS TEXT) IS NULL OR audit.address = ?6) \
+             AND (CAST(?7 AS BIGINT) IS NULL OR audit.at >= ?7) \
+             AND (CAST(?8 AS BIGINT) IS NULL OR audit.at < ?8) \
+             ORDER BY audit.id DESC LIMIT ?9"
+        )
+    };
+}
+
 statements! {
     INSERT = "INSERT INTO audit (id, at, action, account_id, client_id, grant_id, device_id, address, detail, actor) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -27,16 +45,10 @@ statements! {
     SEAL = "UPDATE audit SET seq = ?2, hash = ?3 WHERE id = ?1 AND seq IS NULL";
     CHAIN = select!(" FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2");
     CUT = "DELETE FROM audit WHERE seq <= ?1";
-    LIST = select!(", account.name FROM audit LEFT JOIN account ON account.id = audit.account_id \
-           WHERE (CAST(?1 AS BYTEA) IS NULL OR audit.id < ?1) \
-           AND (CAST(?2 AS TEXT) IS NULL OR audit.action = ?2 OR audit.action LIKE ?2 || '.%') \
-           AND (CAST(?3 AS BYTEA) IS NULL OR audit.account_id = ?3) \
-           AND (CAST(?4 AS TEXT) IS NULL OR audit.client_id = ?4) \
-           AND (CAST(?5 AS BYTEA) IS NULL OR audit.device_id = ?5) \
-           AND (CAST(?6 AS TEXT) IS NULL OR audit.address = ?6) \
-           AND (CAST(?7 AS BIGINT) IS NULL OR audit.at >= ?7) \
-           AND (CAST(?8 AS BIGINT) IS NULL OR audit.at < ?8) \
-           ORDER BY audit.id DESC LIMIT ?9");
+    LIST = list!("(CAST(?3 AS BYTEA) IS NULL OR audit.account_id = ?3) \
+                  AND (CAST(?4 AS TEXT) IS NULL OR audit.client_id = ?4)");
+    LIST_OF_ACCOUNT = list!("audit.account_id = ?3 AND (CAST(?4 AS TEXT) IS NULL OR audit.client_id = ?4)");
+    LIST_OF_CLIENT = list!("CAST(?3 AS BYTEA) IS NULL AND audit.client_id = ?4");
 }
 
 pub fn insert(event: Event) -> Stmt {
@@ -149,8 +161,13 @@ pub async fn list(
     before: Option<AuditId>,
     limit: u32,
 ) -> Result<Vec<(Stored, Option<String>)>> {
+    let list = match filter {
+        Filter { account: Some(_), .. } => LIST_OF_ACCOUNT,
+        Filter { client: Some(_), .. } => LIST_OF_CLIENT,
+        _ => LIST,
+    };
     let args = [
-        before.into(),
+        before.unwrap_or(AuditId::from_bytes([0xff; 16])).into(),
         filter.action.as_deref().into(),
         filter.account.into(),
         filter.client.clone().into(),
@@ -160,7 +177,7 @@ pub async fn list(
         filter.until.into(),
         limit.into(),
     ];
-    let rows = store.rows(LIST, &args).await?;
+    let rows = store.rows(list, &args).await?;
     rows.into_iter().map(|mut row| Ok((read(&mut row)?, row.take()?))).collect()
 }
 

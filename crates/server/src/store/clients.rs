@@ -8,6 +8,7 @@ use countersign_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::search::within;
 use super::value::parsed;
 use super::{Result, Row, Stmt, Store, StoreError, Value, statements};
 
@@ -25,7 +26,7 @@ macro_rules! select {
 statements! {
     BY_ID = select!("WHERE id = ?1");
     LIST = select!("ORDER BY id");
-    PAGE = select!("WHERE (CAST(?1 AS TEXT) IS NULL OR id > ?1) AND (CAST(?2 AS TEXT) IS NULL OR lower(id) LIKE '%' || ?2 || '%' OR lower(name) LIKE '%' || ?2 || '%') ORDER BY id LIMIT ?3");
+    PAGE = select!("WHERE (CAST(?1 AS TEXT) IS NULL OR id > ?1) AND (CAST(?2 AS TEXT) IS NULL OR lower(id) LIKE lower(?2) ESCAPE '!' OR lower(name) LIKE lower(?2) ESCAPE '!') ORDER BY id LIMIT ?3");
     INSERT = "INSERT INTO client (id, name, scopes, grants, resources, token_format, id_token_alg, code_ttl, \
               poll_interval, policy, details, jwks, secret_digest, auth_method, created_at, registration, revision) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1)";
@@ -123,7 +124,7 @@ pub async fn page(
     words: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Client>> {
-    let args = [after.into(), words.map(str::to_lowercase).into(), limit.into()];
+    let args = [after.into(), words.map(within).into(), limit.into()];
     store.rows(PAGE, &args).await?.into_iter().map(read).collect()
 }
 

@@ -44,7 +44,7 @@ statements! {
            LEFT JOIN client ON client.id = f.client_id \
            WHERE (CAST(?1 AS BYTEA) IS NULL OR f.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
            AND (CAST(?3 AS TEXT) IS NULL OR f.client_id = ?3) AND (CAST(?4 AS TEXT) IS NULL OR f.address = ?4) \
-           AND (CAST(?5 AS TEXT) IS NULL OR lower(COALESCE(client.name, f.client_id)) LIKE '%' || ?5 || '%') \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(COALESCE(client.name, f.client_id)) LIKE lower(?5) ESCAPE '!') \
            AND (CAST(?6 AS BIGINT) IS NULL OR (f.ended_at IS NULL AND f.expires_at > ?6)) ORDER BY f.id DESC LIMIT ?7");
     INSERT = "INSERT INTO token_family (id, account_id, client_id, grant_id, scopes, resources, nonce, sign_in_at, amr, \
               address, user_agent, created_at, last_used, expires_at, jkt) \
@@ -54,6 +54,7 @@ statements! {
     END = "UPDATE token_family SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
     END_OWN = "UPDATE token_family SET ended_at = ?3 WHERE id = ?1 AND account_id = ?2 AND ended_at IS NULL";
     END_OF_ACCOUNT = "UPDATE token_family SET ended_at = ?2 WHERE account_id = ?1 AND ended_at IS NULL";
+    END_ADMIN = "UPDATE token_family SET ended_at = ?2 WHERE account_id = ?1 AND ended_at IS NULL AND ' ' || scopes || ' ' LIKE '% admin %'";
     END_OF_CLIENT = "UPDATE token_family SET ended_at = ?2 WHERE client_id = ?1 AND ended_at IS NULL";
     ISSUE = "INSERT INTO refresh_token (digest, family_id, parent, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     SPEND = "UPDATE refresh_token SET spent_at = ?2 WHERE digest = ?1 AND spent_at IS NULL AND expires_at > ?2";
@@ -198,6 +199,11 @@ pub fn end_own(id: DeviceId, account: AccountId, now: Timestamp) -> Stmt {
 
 pub fn end_of_account(account: AccountId, now: Timestamp) -> Stmt {
     Stmt::any(END_OF_ACCOUNT, vec![account.into(), now.into()])
+}
+
+/// Those that may administer.
+pub fn end_admin(account: AccountId, now: Timestamp) -> Stmt {
+    Stmt::any(END_ADMIN, vec![account.into(), now.into()])
 }
 
 pub fn end_of_client(client: &ClientId, now: Timestamp) -> Stmt {

@@ -44,7 +44,7 @@ statements! {
     ALL = select!("ORDER BY n.paired_at DESC, n.id DESC");
     PAGE = select!("WHERE (CAST(?1 AS BYTEA) IS NULL OR n.id < ?1) AND (CAST(?2 AS TEXT) IS NULL OR account.name = ?2) \
            AND CAST(?3 AS TEXT) IS NULL AND (CAST(?4 AS TEXT) IS NULL OR n.address = ?4) \
-           AND (CAST(?5 AS TEXT) IS NULL OR lower(n.name) LIKE '%' || ?5 || '%') \
+           AND (CAST(?5 AS TEXT) IS NULL OR lower(n.name) LIKE lower(?5) ESCAPE '!') \
            AND (CAST(?6 AS BIGINT) IS NULL OR (n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > ?6))) \
            ORDER BY n.id DESC LIMIT ?7");
     PAIR_OWN = pair!(" WHERE node.account_id = excluded.account_id");

@@ -5,6 +5,19 @@ use countersign_core::time::Timestamp;
 
 use super::Value;
 
+/// The pattern of `LIKE … ESCAPE '!'` for what holds these words as they stand.
+pub fn within(words: &str) -> String {
+    let mut pattern = String::from("%");
+    for symbol in words.chars() {
+        if matches!(symbol, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(symbol);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// Everything that fits all of these, the newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
@@ -29,7 +42,7 @@ impl Search {
             self.user.as_deref().into(),
             self.client.as_deref().into(),
             self.address.as_deref().into(),
-            self.words.as_ref().map(|words| words.to_lowercase()).into(),
+            self.words.as_deref().map(within).into(),
             self.active_at.into(),
             limit.into(),
         ]

@@ -1,4 +1,5 @@
-//! How much there is of what changes: each count finds its rows by an index.
+//! How much there is of what changes. Counts find their rows by an index, but for nodes and notices, of which
+//! all are counted.
 
 use std::collections::BTreeMap;
 

@@ -65,8 +65,14 @@ pub struct Timing<'a> {
 
 impl Timing<'_> {
     pub fn end<T>(self, outcome: Result<T>) -> Result<T> {
-        self.histogram.observe(self.begun.elapsed().as_secs_f64());
         outcome.inspect_err(|error| trace::failed(&self.span, error.kind()))
+    }
+}
+
+/// Also of what nobody waited for to the end: that took longest.
+impl Drop for Timing<'_> {
+    fn drop(&mut self) {
+        self.histogram.observe(self.begun.elapsed().as_secs_f64());
     }
 }
 

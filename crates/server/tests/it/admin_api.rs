@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Reply, Server, server, text};
 
-const API: &str = "/admin/api/v1";
+pub const API: &str = "/admin/api/v1";
 
 fn admin_scope() -> ClientSettings {
     ClientSettings { scopes: Some("openid admin".parse().unwrap()), ..ClientSettings::default() }
 }
 
 /// A server, and an administrator's token.
-async fn office() -> (Server, String) {
+pub async fn office() -> (Server, String) {
     let server = server().await;
     let token = administrator(&server).await;
     (server, token)
@@ -34,23 +34,23 @@ async fn administrator(server: &Server) -> String {
     text(&server.login("console", "openid admin").await, "access_token").to_owned()
 }
 
-struct Ask<'a> {
+pub struct Ask<'a> {
     server: &'a Server,
     token: &'a str,
     headers: Vec<(&'static str, String)>,
 }
 
 impl<'a> Ask<'a> {
-    fn new(server: &'a Server, token: &'a str) -> Self {
+    pub fn new(server: &'a Server, token: &'a str) -> Self {
         Self { server, token, headers: Vec::new() }
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let mut request = self
             .server
             .http
@@ -63,16 +63,16 @@ impl<'a> Ask<'a> {
         Reply::of(request.send().await.unwrap()).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         self.send(Method::GET, path, None).await.ok()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Reply {
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, Some(body)).await
     }
 }
 
-trait Problem {
+pub trait Problem {
     fn problem(&self, status: u16, kind: &str);
 }
 
@@ -122,7 +122,17 @@ async fn only_administrators_come_in() {
         .await
         .unwrap()
         .unwrap();
-    get(&token).await.problem(403, "forbidden");
+    get(&token).await.problem(401, "unauthorized");
+    // None of what they had comes back with it, nor wakes up what somebody had before.
+    for name in ["alice", "bob"] {
+        let changes = Changes { admin: Some(true), ..Changes::default() };
+        let edited =
+            accounts::edit(app, &By::COMMAND_LINE, &name.parse().unwrap(), changes, None, server.now()).await;
+        edited.unwrap().unwrap();
+    }
+    get(&token).await.problem(401, "unauthorized");
+    get(text(&bobs, "access_token")).await.problem(401, "unauthorized");
+    server.refresh("console", text(&bobs, "refresh_token")).await.refused(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -202,17 +212,13 @@ async fn keys_and_clients_may_administer_if_they_were_made_for_it() {
 
 #[tokio::test]
 async fn a_second_factor_is_demanded_where_it_is_demanded() {
-    let server = Server::with(&[("login.second_factor", "administrators")]).await;
-    server.add_client("console", None, admin_scope()).await;
-    // She was no administrator when she signed in.
-    let token = text(&server.login("console", "openid admin").await, "access_token").to_owned();
-    let changes = Changes { admin: Some(true), ..Changes::default() };
-    let app = &server.running.app;
-    accounts::edit(app, &By::COMMAND_LINE, &"alice".parse().unwrap(), changes, None, server.now())
-        .await
-        .unwrap()
-        .unwrap();
-    Ask::new(&server, &token).send(Method::GET, "/users", None).await.problem(403, "forbidden");
+    let (server, token) = office().await;
+    Ask::new(&server, &token).get("/users").await;
+    // It came of one factor, which is not enough any more.
+    let issuer = server.running.app.public_url.issuer();
+    let strict =
+        server.twin(&[("login.second_factor", "administrators"), ("server.public_url", issuer)]).await;
+    Ask::new(&strict, &token).send(Method::GET, "/users", None).await.problem(403, "forbidden");
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ async fn devices_keys_and_the_trail_are_there() {
     alice.expect(200, "grant.redeemed");
     assert!(!alice.page.contains("key.rotated"));
     alice.get("/admin/audit?user=nobody").await;
-    alice.expect(422, "There is no user nobody.");
+    alice.expect(422, "there is no user `nobody`");
     let lines = alice.get("/admin/audit/export?action=key.rotated").await;
     assert_eq!(lines.lines().count(), 1);
     // So many that one page is not enough.

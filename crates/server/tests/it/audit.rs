@@ -17,23 +17,22 @@ async fn with_rows() -> Server {
 }
 
 async fn broken(server: &Server) -> Option<String> {
-    audit::verify(&server.running.app, None).await.unwrap().broken
+    audit::verify(&server.running.app).await.unwrap().broken
 }
 
 #[tokio::test]
 async fn a_trail_that_nobody_touched_stands() {
     let server = with_rows().await;
     let app = &server.running.app;
-    let verdict = audit::verify(app, None).await.unwrap();
+    let verdict = audit::verify(app).await.unwrap();
     assert_eq!((verdict.broken, verdict.unsealed), (None, 0));
     assert!(verdict.rows >= 8, "{}", verdict.rows);
     // Sealing again changes nothing; what comes later is sealed later.
     assert_eq!(audit::seal(app).await.unwrap(), 0);
     server.login("tv", "openid").await;
     let more = audit::seal(app).await.unwrap();
-    let after = audit::verify(app, None).await.unwrap();
+    let after = audit::verify(app).await.unwrap();
     assert_eq!((after.broken, after.rows), (None, verdict.rows + more));
-    assert_eq!(audit::verify(app, Some(3)).await.unwrap().rows, 3);
     let server = server.restart().await;
     assert_eq!(broken(&server).await, None);
 }
@@ -80,6 +79,43 @@ async fn marks_cannot_be_forged() {
     assert!(broken(&server).await.unwrap().contains("audit_first"));
 }
 
+/// Nothing is sealed on top of a forged end, not even by a server that has just started.
+#[tokio::test]
+async fn a_forged_end_is_not_gone_on_from() {
+    let server = with_rows().await;
+    // An end that was real once, of the other kind.
+    let half = std::time::Duration::from_secs(30);
+    assert!(audit::sweep(&server.running.app, server.now() - half, 100).await.unwrap() > 0);
+    let forge = "UPDATE audit SET seq = NULL, hash = NULL, address = '203.0.113.9'; \
+                 UPDATE installation SET value = (SELECT other.value FROM installation AS other \
+                 WHERE other.key = 'audit_first') WHERE key = 'audit_last'";
+    server.database().run(forge).await;
+    let server = server.restart().await;
+    let app = &server.running.app;
+    let refused = audit::seal(app).await.unwrap_err().to_string();
+    assert!(refused.contains("audit_last was not written with this server's key"), "{refused}");
+    assert!(broken(&server).await.is_some());
+    server.database().run("DELETE FROM installation WHERE key = 'audit_last'").await;
+    assert!(audit::seal(app).await.unwrap_err().to_string().contains("nothing says where they end"));
+}
+
+/// Retention forgets nothing before its time, whatever somebody wrote into the rows, and everything else
+/// goes on being forgotten.
+#[tokio::test]
+async fn what_was_made_to_look_old_is_not_forgotten() {
+    let server = with_rows().await;
+    let app = &server.running.app;
+    server.database().run("UPDATE audit SET at = 0 WHERE seq <= 3").await;
+    let rows = server.count("audit").await;
+    server.pass(40 * 86_400);
+    let sessions = server.count("browser_session").await;
+    let refused = countersign_server::sweep::once(app, server.now()).await.unwrap_err().to_string();
+    assert!(refused.contains("row 1 ("), "{refused}");
+    assert!(server.count("audit").await >= rows);
+    assert!(server.count("browser_session").await < sessions);
+    assert!(broken(&server).await.unwrap().contains("row 1 ("));
+}
+
 #[tokio::test]
 async fn of_several_who_seal_at_once_the_trail_comes_out_whole() {
     let server = with_rows().await;
@@ -91,7 +127,7 @@ async fn of_several_who_seal_at_once_the_trail_comes_out_whole() {
         let _sealed = (a.unwrap(), b.unwrap(), c.unwrap());
     }
     audit::seal(&server.running.app).await.unwrap();
-    let verdict = audit::verify(&server.running.app, None).await.unwrap();
+    let verdict = audit::verify(&server.running.app).await.unwrap();
     assert_eq!((verdict.broken, verdict.unsealed), (None, 0));
 }
 
@@ -119,7 +155,7 @@ async fn what_is_sealed_or_forgotten_meanwhile_is_no_break() {
             audit::seal(app).await.unwrap();
             audit::sweep(app, server.now() - std::time::Duration::from_secs(1), 3).await.unwrap();
         };
-        let (verdict, ()) = tokio::join!(audit::verify(app, None), work);
+        let (verdict, ()) = tokio::join!(audit::verify(app), work);
         assert_eq!(verdict.unwrap().broken, None);
     }
 }
@@ -136,7 +172,7 @@ async fn what_is_old_is_forgotten_from_the_beginning() {
     countersign_server::sweep::once(app, server.now()).await.unwrap();
     let after = server.count("audit").await;
     assert!(after < before && after > 0, "{before} {after}");
-    let verdict = audit::verify(app, None).await.unwrap();
+    let verdict = audit::verify(app).await.unwrap();
     assert_eq!(verdict.broken, None);
     server.database().run("DELETE FROM audit WHERE seq = (SELECT MIN(seq) FROM audit)").await;
     assert!(broken(&server).await.is_some_and(|said| said.contains("is missing")));

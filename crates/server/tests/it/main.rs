@@ -9,6 +9,7 @@
 )]
 
 mod admin_api;
+mod admin_attacks;
 mod admin_pages;
 mod api_keys;
 mod audit;

@@ -96,7 +96,8 @@ impl ClientForm {
             dpop_bound: client.dpop_bound,
             require_par: client.require_par,
             jwks: client.jwks.as_ref().map_or_else(String::new, ToString::to_string),
-            policy: toml::to_string(&client.policy).unwrap_or_default(),
+            // An error is no TOML, so that saving it in the policy's place is refused.
+            policy: toml::to_string(&client.policy).unwrap_or_else(|error| error.to_string()),
             revision: client.revision,
             old_secret_until: client.old_secret_until.clone(),
         }

@@ -13,10 +13,9 @@ use countersign_core::grant::Door;
 use super::filters::{Field, choice, field, following};
 use super::{Desk, Page, Said, get, post, status};
 use crate::app::{App, rfc3339};
-use crate::flow::accounts;
-use crate::flow::audit::{self, Filter};
+use crate::flow::audit::{self, Asked, Filter};
 use crate::flow::notices;
-use crate::flow::office::{DeviceQuery, Refused, moment};
+use crate::flow::office::{DeviceQuery, Refused};
 use crate::http::{BadForm, Form};
 use crate::pages::{Outcome, PageError, is_own_path, redirect, render};
 
@@ -333,33 +332,8 @@ pub async fn rotate(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// What of the trail is wanted; what cannot be is said.
 async fn filter(app: &App, query: &Form) -> Result<Result<Filter, Refused>, PageError> {
-    let invalid = |why: String| Refused::Invalid(why);
-    let account = match query.one("user") {
-        None => None,
-        Some(name) => {
-            let found = match name.parse() {
-                Ok(name) => accounts::find(app, &name).await?,
-                Err(_) => None,
-            };
-            match found {
-                Some(account) => Some(account.id),
-                None => return Ok(Err(invalid(format!("There is no user {name}.")))),
-            }
-        }
-    };
-    let read = || {
-        let bad = |what: &str| invalid(format!("{what} cannot be read."));
-        Ok(Filter {
-            action: query.one("action").map(str::to_owned),
-            account,
-            client: query.one("client").map(str::parse).transpose().map_err(|_| bad("The client's id"))?,
-            device: query.one("device").map(str::parse).transpose().map_err(|_| bad("The device's id"))?,
-            address: query.one("address").map(str::to_owned),
-            since: query.one("since").map(moment).transpose()?,
-            until: query.one("until").map(moment).transpose()?,
-        })
-    };
-    Ok(read())
+    let asked = Asked::of(|name| query.one(name).map(str::to_owned));
+    Ok(asked.filter(app).await?.map_err(Refused::Invalid))
 }
 
 pub async fn audit(State(app): State<Arc<App>>, parts: Parts) -> Response {
