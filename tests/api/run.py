@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 import urllib.parse
 import urllib.request
 
@@ -56,7 +56,6 @@ FIRST = "the-first-token-of-the-operator"
 class Server:
     def __init__(self, folder):
         self.options = ["--data-dir", f"{folder}/data"]
-        self.log = open(f"{folder}/log", "w+", encoding="utf-8")
         settings = [
             "rate_limit.enabled=false",
             "log.format=json",
@@ -65,21 +64,19 @@ class Server:
         command = [BINARY, *self.options, "serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]
         for setting in settings:
             command += ["--set", setting]
-        self.process = subprocess.Popen(command, stderr=self.log, env=environment())
-        self.url = self.listening()
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", env=environment())
+        self.said = []
+        ready = next((line for line in self.heard() if line["message"] == "listening"), None)
+        if ready is None:
+            sys.exit(f"the server did not start: {self.said}")
+        self.url = "http://localhost:" + ready["address"].rsplit(":", 1)[1]
+        self.listener = threading.Thread(target=lambda: list(self.heard()), daemon=True)
+        self.listener.start()
 
-    def listening(self):
-        end = time.monotonic() + 30
-        while time.monotonic() < end and self.process.poll() is None:
-            for line in self.said():
-                if line.get("message") == "listening":
-                    return "http://localhost:" + line["address"].rsplit(":", 1)[1]
-            time.sleep(0.05)
-        sys.exit(f"the server did not start: {pathlib.Path(self.log.name).read_text(encoding='utf-8')}")
-
-    def said(self):
-        text = pathlib.Path(self.log.name).read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    def heard(self):
+        for line in self.process.stderr:
+            self.said.append(json.loads(line))
+            yield self.said[-1]
 
     def run(self, *arguments, typed=None):
         done = subprocess.run(
@@ -94,6 +91,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
+        self.listener.join(60)
 
 
 def environment():
@@ -177,7 +175,7 @@ def operations(server):
 
 def reached(server):
     """What was asked at all, and what was done, by the server's own log."""
-    lines = [line for line in server.said() if line.get("message") == "answered"]
+    lines = [line for line in server.said if line.get("message") == "answered"]
     what = [(line["span"]["method"], line["span"]["route"], line["status"]) for line in lines]
     return {(method, route) for method, route, _ in what}, {one[:2] for one in what if one[2] < 400}
 
@@ -216,15 +214,16 @@ def main():
                 ("Administration", ["--include-tag", "Administration"], f"Authorization: Bearer {admin['access_token']}"),
             ]
             held = [hold(server, *chosen, spared) for chosen in rounds]
-            faults = [line for line in server.said() if line["level"] == "ERROR"]
-            asked, done = reached(server)
             told = operations(server)
-            faults += [f"{method} {path} was never asked" for method, path in sorted(told - asked)]
-            faults += [f"{method} {path} was never done" for method, path in sorted(told - done - REFUSED) if not is_form((method, path))]
-            for line in faults:
-                print(line)
         finally:
             server.stop()
+    faults = [line for line in server.said if line["level"] == "ERROR"]
+    asked, done = reached(server)
+    faults += [f"{method} {path} was never asked" for method, path in sorted(told - asked)]
+    undone = [one for one in sorted(told - done - REFUSED) if not is_form(one)]
+    faults += [f"{method} {path} was never done" for method, path in undone]
+    for line in faults:
+        print(line)
     wrong = sum(1 for _, well in held if not well) + len(faults)
     tested = sum(count for count, _ in held)
     print(f"test result: {'FAILED' if wrong else 'ok'}. {tested} passed; {wrong} failed; 0 ignored;")
