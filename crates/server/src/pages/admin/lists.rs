@@ -1,6 +1,7 @@
 //! What there is, page by page: clients, people, devices, keys, the audit trail, notices.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -15,7 +16,7 @@ use super::{Desk, Page, Said, get, post, status};
 use crate::app::{App, rfc3339};
 use crate::flow::audit::{self, Asked, Filter};
 use crate::flow::notices;
-use crate::flow::office::{DeviceQuery, Refused};
+use crate::flow::office::{DeviceQuery, Refused, moment};
 use crate::http::{BadForm, Form};
 use crate::pages::{Outcome, PageError, is_own_path, redirect, render};
 
@@ -70,6 +71,8 @@ struct Panel {
 
 /// Rows of one page.
 const ROWS: u32 = 50;
+/// So long programs may keep the published keys, and not know new ones.
+const WELL_KNOWN: Duration = Duration::from_mins(5);
 
 fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
@@ -319,11 +322,28 @@ pub async fn keys(State(app): State<Arc<App>>, parts: Parts) -> Response {
     get(app, parts, async |desk| key_list(&desk, None).await).await
 }
 
+/// Whether the keys that sign now took over from others a moment ago: somebody may press twice.
+async fn just_rotated(desk: &Desk<'_>) -> Result<bool, PageError> {
+    let lately = |key: &KeyView| {
+        let active = key.active_at.as_deref().filter(|at| *at != key.created_at);
+        key.stage == "current"
+            && active.and_then(|at| moment(at).ok()).is_some_and(|at| desk.now < at + WELL_KNOWN)
+    };
+    Ok(desk.office().keys().await?.iter().any(lately))
+}
+
 pub async fn rotate(State(app): State<Arc<App>>, request: Request) -> Response {
-    post(app, request, async |desk, _| {
-        let said = match desk.office().rotate_keys().await? {
-            Ok(_) => Said::done("The keys are rotated."),
-            Err(refused) => Said::wrong(refused.to_string()),
+    post(app, request, async |desk, form| {
+        if form.one("action") != Some("rotate") {
+            return Err(PageError::Form(BadForm::Broken));
+        }
+        let said = if just_rotated(&desk).await? {
+            Said::wrong("They were rotated within the last five minutes. Programs that keep the published keys may not know the next ones yet: wait, then rotate again.")
+        } else {
+            match desk.office().rotate_keys().await? {
+                Ok(_) => Said::done("The keys are rotated."),
+                Err(refused) => Said::wrong(refused.to_string()),
+            }
         };
         key_list(&desk, said).await
     })
@@ -353,7 +373,10 @@ pub async fn audit(State(app): State<Arc<App>>, parts: Parts) -> Response {
             Ok(wanted) => wanted,
             Err(refused) => return show(list, Some(&refused)),
         };
-        let before = query.one("cursor").and_then(|cursor| cursor.parse().ok());
+        let Ok(before) = query.one("cursor").map(str::parse).transpose() else {
+            let refused = Refused::Invalid("this cursor is none of ours; begin again without one".to_owned());
+            return show(list, Some(&refused));
+        };
         let mut rows = audit::list(desk.app, &wanted, before, ROWS + 1).await?;
         let beyond = rows.len() > ROWS as usize;
         rows.truncate(ROWS as usize);

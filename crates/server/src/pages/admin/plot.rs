@@ -52,7 +52,7 @@ pub fn bars(title: &str, items: &[(String, i64)], funnel: bool) -> Result<String
     let of = if funnel { first } else { most };
     let bar = |(at, (label, count)): (usize, &(String, i64))| {
         let shown = if funnel && at > 0 && first > 0 {
-            format!("{count} ({} %)", count * 100 / first)
+            format!("{count} ({} %)", (count * 100 + first / 2) / first)
         } else {
             count.to_string()
         };
