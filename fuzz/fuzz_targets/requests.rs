@@ -61,6 +61,8 @@ const SECRET_FIELDS: [&str; 9] = [
 ];
 /// Runs, of a second each, between two sign-ins.
 const SPAN: u32 = 256;
+/// Runs of one server: an input may read the whole trail, which grows with each.
+const LIFE: u32 = 16 * SPAN;
 
 /// What the inputs cannot know.
 #[derive(Default)]
@@ -84,7 +86,9 @@ struct Subject {
     runs: u32,
 }
 
-static SUBJECT: LazyLock<Mutex<Subject>> = LazyLock::new(|| {
+static SUBJECT: LazyLock<Mutex<Subject>> = LazyLock::new(|| Mutex::new(subject()));
+
+fn subject() -> Subject {
     let settings = [
         ("server.public_url", "https://login.example.com/auth"),
         ("server.trusted_proxies", r#"["10.0.0.0/8"]"#),
@@ -93,8 +97,8 @@ static SUBJECT: LazyLock<Mutex<Subject>> = LazyLock::new(|| {
     let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
     let server = server(&settings, clock, Entropy::seeded(7));
     let router = router(server.running.app.clone());
-    Mutex::new(Subject { server, router, known: Known::default(), runs: 0 })
-});
+    Subject { server, router, known: Known::default(), runs: 0 }
+}
 
 /// The target of a request, the end of a hidden field in a page, a text in an answer.
 fn between<'a>(text: &'a str, before: &str, after: char) -> Option<&'a str> {
@@ -355,6 +359,9 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 
 fuzz_target!(|text: &str| -> Corpus {
     let mut subject = SUBJECT.lock().unwrap_or_else(PoisonError::into_inner);
+    if subject.runs >= LIFE {
+        *subject = crate::subject();
+    }
     let runtime = subject.server.runtime.handle().clone();
     runtime.block_on(subject.run(text))
 });
