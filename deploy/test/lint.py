@@ -40,7 +40,7 @@ def dockerfile():
     text = (DEPLOY / "Dockerfile").read_text()
     lines = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
     steps = [line.split(None, 1) for line in lines.splitlines() if line.strip()]
-    known = {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "EXPOSE", "ENTRYPOINT", "CMD"}
+    known = {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "EXPOSE", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
     stages, variables, last = [], {}, {}
     for name, rest in steps:
         must(name in known, f"{name} is no instruction that is expected here")
@@ -59,6 +59,7 @@ def dockerfile():
     must(re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")), "the user must be a number, and not root")
     must(json.loads(last["ENTRYPOINT"]) == ["/countersign"], "ENTRYPOINT")
     must(json.loads(last["CMD"]) == ["serve"], "CMD")
+    must(last.get("HEALTHCHECK", "").endswith('CMD ["/countersign", "ready"]'), "HEALTHCHECK")
     owner = f"--chown={last['USER']}"
     must(owner in text, f"the data directory must belong to the user: {owner}")
     ignored()
