@@ -2,7 +2,7 @@
 //! port of this machine that nobody else listens on.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,8 +13,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use url::Url;
 
 use crate::http::visible;
@@ -44,11 +44,6 @@ fn random() -> Result<Plain, Error> {
         |error: getrandom::Error| Error::Protocol { url: "this machine".to_owned(), why: error.to_string() };
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(Plain::from_entropy(&bytes))
-}
-
-/// What the browser brought back.
-struct Answer {
-    code: Result<Plain, Error>,
 }
 
 impl BrowserLogin {
@@ -89,8 +84,8 @@ impl BrowserLogin {
     /// # Errors
     /// [`Error::Denied`] if the person said no, [`Error::Expired`] after ten minutes.
     pub async fn wait(self) -> Result<TokenResponse, Error> {
-        let waited = tokio::time::timeout(PATIENCE, self.answer()).await;
-        let code = waited.map_err(|_| Error::Expired)?.code?;
+        let answer = answer(&self.listener, &self.state, self.provider.issuer());
+        let code = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Error::Expired)??;
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", self.client_id.as_str()),
@@ -100,44 +95,48 @@ impl BrowserLogin {
         ];
         self.provider.token(&form).await
     }
+}
 
-    /// Serves one page, until it was asked for with an answer to what was asked here.
-    async fn answer(&self) -> Answer {
-        let (heard, answer) = oneshot::channel();
-        let heard = Arc::new(Mutex::new(Some(heard)));
-        let serve = async {
-            let mut connections = tokio::task::JoinSet::new();
-            loop {
-                let Ok((stream, _)) = self.listener.accept().await else { continue };
-                let heard = heard.clone();
-                let (state, issuer) = (self.state.clone(), self.provider.issuer().to_owned());
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let response = respond(&request, &state, &issuer, &heard);
-                    async { Ok::<_, Infallible>(response) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .keep_alive(false)
-                    .serve_connection(TokioIo::new(stream), service);
-                connections.spawn(async move {
-                    // A browser that hangs up has seen what it wanted.
-                    drop(connection.await);
-                });
-            }
-        };
+/// The code or the refusal that a browser brings back.
+type Answer = Result<Plain, Error>;
+
+/// Serves one page, until a browser that asked for it with an answer to what was asked here has got it:
+/// who comes back to the terminal before that ends the process under it.
+async fn answer(listener: &TcpListener, state: &Plain, issuer: &str) -> Answer {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
         tokio::select! {
-            never = serve => never,
-            answer = answer => answer.unwrap_or(Answer { code: Err(Error::Expired) }),
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(serve(stream, state.clone(), issuer.to_owned()));
+            },
+            Some(Ok(Some(answer))) = connections.join_next() => return answer,
         }
     }
 }
 
-type Heard = Mutex<Option<oneshot::Sender<Answer>>>;
+/// One connection to its end, and the answer if it brought one.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Plain, issuer: String) -> Option<Answer> {
+    let brought = OnceLock::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = (request.method() == Method::GET && request.uri().path() == PATH)
+            .then(|| read(request.uri().query().unwrap_or_default(), &state, &issuer))
+            .flatten();
+        let page = page(answer.as_ref());
+        if let Some(answer) = answer {
+            brought.get_or_init(|| answer);
+        }
+        std::future::ready(Ok::<_, Infallible>(page))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // A browser that hangs up has seen what it wanted.
+    drop(connection.await);
+    brought.into_inner()
+}
 
-fn respond(request: &Request<Incoming>, state: &Plain, issuer: &str, heard: &Heard) -> Response<String> {
-    let read = (request.method() == Method::GET && request.uri().path() == PATH)
-        .then(|| read(request.uri().query().unwrap_or_default(), state, issuer))
-        .flatten();
-    let (status, text) = match &read {
+fn page(answer: Option<&Answer>) -> Response<String> {
+    let (status, text) = match answer {
         None => (StatusCode::NOT_FOUND, "There is nothing here."),
         Some(Ok(_)) => {
             (StatusCode::OK, "You are logged in. You can close this window and go back to the terminal.")
@@ -146,12 +145,6 @@ fn respond(request: &Request<Incoming>, state: &Plain, issuer: &str, heard: &Hea
             (StatusCode::OK, "You are not logged in. You can close this window; the terminal says why.")
         }
     };
-    if let Some(code) = read
-        && let Some(sender) = heard.lock().unwrap_or_else(PoisonError::into_inner).take()
-    {
-        // Nobody waits any more: then it is too late.
-        drop(sender.send(Answer { code }));
-    }
     let page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Countersign</title><body style=\"font:1.2rem system-ui;max-width:30rem;margin:20vh auto;padding:0 1rem\"><p>{text}</p>"
@@ -164,7 +157,7 @@ fn respond(request: &Request<Incoming>, state: &Plain, issuer: &str, heard: &Hea
 
 /// The code or the refusal in an answer; none if it answers another question, or comes from another
 /// server (RFC 9207).
-fn read(query: &str, state: &Plain, issuer: &str) -> Option<Result<Plain, Error>> {
+fn read(query: &str, state: &Plain, issuer: &str) -> Option<Answer> {
     let url = Url::parse(&format!("http://127.0.0.1/?{query}")).ok()?;
     let one =
         |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
@@ -191,6 +184,26 @@ fn read(query: &str, state: &Plain, issuer: &str) -> Option<Result<Plain, Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_login_goes_on_when_the_browser_has_its_page() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let state = Plain::new("s".to_owned());
+        // Holds the question, and only a part of the page.
+        let (mut browser, stream) = tokio::io::duplex(128);
+        let mut served = Box::pin(serve(stream, state, "https://login.example".to_owned()));
+        browser.write_all(b"GET /callback?code=x&state=s HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await.unwrap();
+        assert!(
+            tokio::time::timeout(Duration::ZERO, &mut served).await.is_err(),
+            "the page is still on its way"
+        );
+        let mut page = String::new();
+        let (answer, read) = tokio::join!(served, browser.read_to_string(&mut page));
+        read.unwrap();
+        assert!(page.contains("You can close this window"), "{page}");
+        assert_eq!(answer.unwrap().unwrap().reveal(), "x");
+    }
 
     #[test]
     fn only_an_answer_to_this_question_counts() {
