@@ -60,10 +60,12 @@ fn tell(verdict: Verdict, json: bool) -> Outcome {
         output::json(&verdict)?;
     } else if verdict.intact {
         line(format!("{} rows stand as they were sealed; the last is {}.", verdict.rows, verdict.last))?;
-        line(format!("Its hash: {}", verdict.hash))?;
+        if !verdict.hash.is_empty() {
+            line(format!("Its hash: {}", verdict.hash))?;
+        }
         if verdict.unsealed > 0 {
             let unsealed = verdict.unsealed;
-            line(format!("{unsealed} rows are not sealed yet; a running server does that every second."))?;
+            line(format!("Not sealed yet: {unsealed}; a running server does that every second."))?;
         }
     }
     match verdict.broken {

@@ -3,16 +3,16 @@
 
 use countersign_client::{Admin, Plain};
 use countersign_core::admin::{
-    Assignment, ClientChange, ClientView, DeviceView, KeyView, NewClient, NewPassword, NewUser, Rotation,
-    SweepRequest, Swept, UserChange, UserView,
+    Assignment, ClientChange, ClientView, DeviceView, Items, KeyView, NewClient, NewPassword, NewUser,
+    Rotation, SweepRequest, Swept, UserChange, UserView,
 };
 use countersign_core::audit::By;
 use countersign_server::app::App;
 use countersign_server::flow::office::{DeviceQuery, Office, PAGE, Refused, UserAct};
+use countersign_server::http::in_path;
 use countersign_server::store::Opening;
 use reqwest::Method;
 use serde::Deserialize;
-use url::form_urlencoded::byte_serialize;
 
 use crate::admin::open;
 use crate::args::Global;
@@ -25,12 +25,6 @@ pub enum Desk {
     There(Admin),
 }
 
-/// The value of a list without pages.
-#[derive(Deserialize)]
-struct Items<T> {
-    items: Vec<T>,
-}
-
 #[derive(Default, Deserialize)]
 struct Made {
     password: Option<Plain>,
@@ -38,11 +32,6 @@ struct Made {
 
 /// The body of a request without one.
 pub const NOTHING: Option<&()> = None;
-
-fn escaped(text: &str) -> String {
-    // A path takes no plus for a space.
-    byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
-}
 
 /// Reads every page of a list.
 macro_rules! pages {
@@ -88,7 +77,7 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).client(id).await??),
             Self::There(admin) => {
-                Ok(admin.call(Method::GET, &format!("/clients/{}", escaped(id)), NOTHING).await?)
+                Ok(admin.call(Method::GET, &format!("/clients/{}", in_path(id)), NOTHING).await?)
             }
         }
     }
@@ -108,7 +97,7 @@ impl Desk {
                 Ok(client)
             }
             Self::There(admin) => {
-                let path = format!("/clients/{}", escaped(id));
+                let path = format!("/clients/{}", in_path(id));
                 Ok(admin.call(Method::PATCH, &path, Some(&change)).await?)
             }
         }
@@ -122,7 +111,7 @@ impl Desk {
                 Ok(client)
             }
             Self::There(admin) => {
-                let path = format!("/clients/{}/rotate-secret", escaped(id));
+                let path = format!("/clients/{}/rotate-secret", in_path(id));
                 Ok(admin.call(Method::POST, &path, Some(&rotation)).await?)
             }
         }
@@ -135,7 +124,7 @@ impl Desk {
                 Self::settled(app).await;
                 Ok(())
             }
-            Self::There(admin) => Ok(admin.act(Method::DELETE, &format!("/clients/{}", escaped(id))).await?),
+            Self::There(admin) => Ok(admin.act(Method::DELETE, &format!("/clients/{}", in_path(id))).await?),
         }
     }
 
@@ -157,7 +146,7 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).edit_user(name, change, None).await??),
             Self::There(admin) => {
-                let path = format!("/users/{}", escaped(name));
+                let path = format!("/users/{}", in_path(name));
                 Ok(admin.call(Method::PATCH, &path, Some(&change)).await?)
             }
         }
@@ -168,7 +157,7 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).set_password(name, chosen).await??),
             Self::There(admin) => {
-                let path = format!("/users/{}/password", escaped(name));
+                let path = format!("/users/{}/password", in_path(name));
                 let (makes, new) = (chosen.is_none(), NewPassword { password: chosen });
                 if makes {
                     let made: Made = admin.call(Method::POST, &path, Some(&new)).await?;
@@ -184,7 +173,7 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).act_on_user(name, act).await??),
             Self::There(admin) => {
-                let user = format!("/users/{}", escaped(name));
+                let user = format!("/users/{}", in_path(name));
                 let (method, path) = match act {
                     UserAct::Remove => (Method::DELETE, user),
                     UserAct::Disable => (Method::POST, format!("{user}/disable")),
@@ -207,7 +196,7 @@ impl Desk {
     pub async fn revoke_device(&self, id: &str) -> Outcome {
         match self {
             Self::Here(app) => Ok(office(app).revoke_device(id).await??),
-            Self::There(admin) => Ok(admin.act(Method::DELETE, &format!("/devices/{}", escaped(id))).await?),
+            Self::There(admin) => Ok(admin.act(Method::DELETE, &format!("/devices/{}", in_path(id))).await?),
         }
     }
 
@@ -222,7 +211,7 @@ impl Desk {
         match self {
             Self::Here(app) => Ok(office(app).assign(id, &owner).await??),
             Self::There(admin) => {
-                let path = format!("/devices/{}/assign", escaped(id));
+                let path = format!("/devices/{}/assign", in_path(id));
                 let _done = admin.send(Method::POST, &path, Some(&Assignment { owner })).await?;
                 Ok(())
             }

@@ -11,7 +11,9 @@ use crate::failure::Outcome;
 /// What others wrote may hold what a terminal takes for commands, or what turns writing around: it is not
 /// printed.
 fn shown(text: &str) -> String {
-    text.chars().map(|symbol| if symbol != '\n' && is_hidden(symbol) { '\u{fffd}' } else { symbol }).collect()
+    text.chars()
+        .map(|symbol| if !matches!(symbol, '\n' | '\t') && is_hidden(symbol) { '\u{fffd}' } else { symbol })
+        .collect()
 }
 
 pub fn line(text: impl AsRef<str>) -> Outcome {

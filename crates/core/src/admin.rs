@@ -47,7 +47,9 @@ pub struct ClientView {
     /// Until when the secret before this one is good, too (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_secret_until: Option<String>,
+    /// RFC 3339.
     pub created_at: String,
+    /// Rises with each change; its `ETag`.
     pub revision: u32,
     /// Shown once, where it was made.
     #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
@@ -59,38 +61,55 @@ pub struct ClientView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientChange {
+    /// What people read when they approve: 1 to 100 visible characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What it may ask for; `openid profile email offline_access` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
+    /// Grant types by their names in OAuth, `device_code` in short; `device_code` and `refresh_token` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
+    /// Absolute URIs that its tokens may be for (RFC 8707); every one by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<String>>,
+    /// What its access tokens are: `jwt` or `opaque`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_format: Option<String>,
+    /// Signature of its ID tokens: `ES256`, `RS256` or `EdDSA`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_alg: Option<String>,
+    /// How long its codes live, such as `10m`; as `device.code_ttl` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_ttl: Option<Span>,
+    /// How long its devices wait between polls, such as `5s`; as `device.interval` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
+    /// What of the approval policy is otherwise for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Exceptions>,
+    /// Where authorization codes may be sent: https, an app's own scheme, or http on this machine with any port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
+    /// Where browsers may go after signing out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// How long its access tokens live, a day at most; as `tokens.access_ttl` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_ttl: Option<Span>,
+    /// How long its logins live; as `tokens.refresh_ttl` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_ttl: Option<Span>,
+    /// How long a refresh token lives that nobody uses; as `tokens.refresh_idle_ttl` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_idle_ttl: Option<Span>,
+    /// Whether it gets tokens that are bound to a key (`DPoP`), and no others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound: Option<bool>,
+    /// Whether its authorization requests must be pushed (RFC 9126).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_par: Option<bool>,
+    /// Its public keys, with `private_key_jwt`: a JSON Web Key Set (RFC 7517).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
     /// Fields that go back to their defaults first, such as `code_ttl`.
@@ -129,11 +148,14 @@ pub struct UserView {
     pub name: String,
     pub email: Option<String>,
     pub full_name: Option<String>,
+    /// A word of yours, such as a plan.
     pub tier: String,
     pub admin: bool,
+    /// RFC 3339.
     pub created_at: String,
     /// `enabled` or `disabled`.
     pub status: String,
+    /// Rises with each change; its `ETag`.
     pub revision: u32,
     /// Shown once, where it was made.
     #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
@@ -145,15 +167,20 @@ pub struct UserView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
+    /// What they sign in with.
     pub name: String,
+    /// Where notices go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
+    /// A word of yours, such as a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// Whether they administer.
     #[serde(default)]
     pub admin: bool,
+    /// At least 8 bytes; without it one is made.
     #[serde(default, serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
     pub password: Option<Plain>,
 }
@@ -163,12 +190,15 @@ pub struct NewUser {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct UserChange {
+    /// Where notices go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
+    /// A word of yours, such as a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// Whether they administer; when that changes, their API keys and logins with the scope `admin` end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
 }
@@ -178,6 +208,7 @@ pub struct UserChange {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct NewPassword {
+    /// At least 8 bytes.
     #[serde(serialize_with = "reveal_option", skip_serializing_if = "Option::is_none")]
     pub password: Option<Plain>,
 }

@@ -51,6 +51,11 @@ pub enum BadForm {
     Repeated(String),
 }
 
+/// A name as a part of a path, which takes no plus for a space.
+pub fn in_path(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 /// The parameters of one form. Empty ones count as omitted (RFC 6749 §3.1).
 #[derive(Default)]
 pub struct Form(Vec<(String, String)>);

@@ -46,7 +46,8 @@ pub enum UserCommand {
         /// A word of yours, such as a plan
         #[arg(long, value_name = "T")]
         tier: Option<String>,
-        /// Whether they administer. Either way their API keys with the scope admin are revoked
+        /// Whether they administer: true or false. When that changes, their API keys and logins with the scope
+        /// admin end
         #[arg(long, value_name = "YES", num_args = 1)]
         admin: Option<bool>,
         #[arg(long)]

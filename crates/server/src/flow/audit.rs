@@ -16,6 +16,7 @@ use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, rfc3339};
 use crate::flow::accounts;
+use crate::flow::office::moment;
 use crate::store::Committed;
 pub use crate::store::audit::Filter;
 use crate::store::audit::{self, End, Link, Mark, Stored};
@@ -169,13 +170,7 @@ impl Asked {
     }
 
     fn rest(self, account: Option<AccountId>) -> Result<Filter, String> {
-        let moment = |text: Option<String>| -> Result<Option<Timestamp>, String> {
-            let parsed = |text: String| match text.parse::<jiff::Timestamp>() {
-                Ok(moment) => Ok(Timestamp::from_micros(moment.as_microsecond())),
-                Err(_) => Err(format!("`{text}` is no time such as 2026-01-31T08:00:00Z")),
-            };
-            text.map(parsed).transpose()
-        };
+        let time = |text: String| moment(&text).map_err(|refused| refused.to_string());
         let client = |text: String| text.parse().map_err(|_| format!("`{text}` is no client's id"));
         let device = |text: String| text.parse().map_err(|_| format!("`{text}` is no device's id"));
         let address = |text: String| match text.parse::<IpAddr>() {
@@ -188,8 +183,8 @@ impl Asked {
             client: self.client.map(client).transpose()?,
             device: self.device.map(device).transpose()?,
             address: self.address.map(address).transpose()?,
-            since: moment(self.since)?,
-            until: moment(self.until)?,
+            since: self.since.map(time).transpose()?,
+            until: self.until.map(time).transpose()?,
         })
     }
 }

@@ -387,7 +387,7 @@ impl Operation {
 /// What a status means everywhere here.
 const fn meaning(status: u16) -> &'static str {
     match status {
-        400 => "The request does not do; the body says why",
+        400 => "Something in the request is wrong; the body says what",
         401 => "Nobody is recognised, or the credential is over",
         403 => "Somebody is, who may not",
         404 => "There is no such thing, or not for this caller",

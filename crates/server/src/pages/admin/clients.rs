@@ -14,7 +14,7 @@ use countersign_core::time::Span;
 use super::{Desk, Page, Said, get, post, status};
 use crate::app::App;
 use crate::flow::office::Refused;
-use crate::http::{BadForm, Form, PathId};
+use crate::http::{BadForm, Form, PathId, in_path};
 use crate::pages::{Outcome, PageError, redirect, render};
 
 #[derive(Template)]
@@ -208,8 +208,7 @@ impl ClientForm {
 }
 
 fn path_of(id: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    format!("/admin/clients/{}", id.replace('+', "%20"))
+    format!("/admin/clients/{}", in_path(id))
 }
 
 fn show(

@@ -17,7 +17,7 @@ use crate::app::{App, rfc3339};
 use crate::flow::audit::{self, Asked, Filter};
 use crate::flow::notices;
 use crate::flow::office::{DeviceQuery, Refused, moment};
-use crate::http::{BadForm, Form};
+use crate::http::{BadForm, Form, in_path};
 use crate::pages::{Outcome, PageError, is_own_path, redirect, render};
 
 #[derive(Template)]
@@ -78,10 +78,6 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
 }
 
-fn escaped(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
 /// A list, or the same page with what is wrong about the search.
 fn show(mut list: ListPage, refused: Option<&Refused>) -> Outcome {
     match refused {
@@ -124,7 +120,7 @@ pub async fn clients(State(app): State<Arc<App>>, parts: Parts) -> Response {
             Err(refused) => return show(list, Some(&refused)),
         };
         let row = |client: ClientView| Row {
-            link: Some(format!("/admin/clients/{}", escaped(&client.client_id))),
+            link: Some(format!("/admin/clients/{}", in_path(&client.client_id))),
             cells: vec![
                 client.name,
                 client.client_id,
@@ -154,7 +150,7 @@ pub async fn users(State(app): State<Arc<App>>, parts: Parts) -> Response {
             Err(refused) => return show(list, Some(&refused)),
         };
         let row = |user: UserView| Row {
-            link: Some(format!("/admin/users/{}", escaped(&user.name))),
+            link: Some(format!("/admin/users/{}", in_path(&user.name))),
             dim: user.status == "disabled",
             cells: vec![
                 user.name,

@@ -12,7 +12,7 @@ use countersign_core::admin::{NewUser, UserChange, UserView};
 use super::{Desk, Page, Said, get, post, status};
 use crate::app::App;
 use crate::flow::office::{Refused, UserAct};
-use crate::http::{BadForm, Form, PathId};
+use crate::http::{BadForm, Form, PathId, in_path};
 use crate::pages::{Outcome, PageError, render};
 
 #[derive(Template)]
@@ -60,8 +60,7 @@ impl UserForm {
 }
 
 fn path_of(name: &str) -> String {
-    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
-    format!("/admin/users/{}", name.replace('+', "%20"))
+    format!("/admin/users/{}", in_path(name))
 }
 
 struct Shown {
