@@ -16,7 +16,7 @@ device-label = Code
 device-help = Capital letters, spaces and dashes do not matter.
 device-continue = Continue
 device-prefilled = This code was filled in for you. Go on only if the same code stands on a device in front of you.
-device-type-it = For this device, links do not do. Type the code that stands on its screen.
+device-type-it = For this device, links do not work. Type the code that stands on its screen.
 device-wrong = This code is not right or has expired. Check the screen of your device, or start again there.
 
 login-title = Sign in

@@ -116,10 +116,14 @@ pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bea
     }))))
 }
 
-/// Whether nothing was revoked since the token was looked at.
+/// Whether nothing was revoked since the token was looked at, and no scope taken from its client.
 pub async fn is_live(app: &App, access: &Access, now: Timestamp) -> Answer<bool> {
     let found = families::live(&app.store, access.family, access.id).await?;
-    Ok(found.is_some_and(|(family, _)| family.is_live(now)))
+    if !found.is_some_and(|(family, _)| family.is_live(now)) {
+        return Ok(false);
+    }
+    let client = clients::known(app, &access.client).await?;
+    Ok(client.is_some_and(|client| client.still_allowed(&access.scopes) == access.scopes))
 }
 
 async fn decode(app: &App, token: &str, now: Timestamp) -> Answer<Option<AccessFacts>> {

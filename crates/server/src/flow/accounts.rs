@@ -37,7 +37,9 @@ pub enum AccountRefusal {
     Taken(String),
     #[error("there is no user `{0}`; `countersign user list` shows those that exist")]
     Unknown(String),
-    #[error("`{0}` is no name for anybody here: it is an id's form, a word of ours, or has a slash in it")]
+    #[error(
+        "nobody can be called `{0}`: names that look like an id, that have a slash in them, and `new`, `.` and `..` lead elsewhere; choose another name"
+    )]
     Name(String),
     #[error(
         "an e-mail address has an @ and no spaces, full name and tier have at most 100 visible characters"
@@ -165,8 +167,13 @@ pub async fn edit(
         event.detail = promoted.then(|| if admin { "administrator" } else { "no administrator" }.to_owned());
         let mut batch = vec![accounts::update(&account, now), audit::insert(event)];
         if promoted {
-            // None of them was made by an administrator, or sleeps until somebody is one again.
-            batch.extend([api_keys::revoke_admin(account.id, now), families::end_admin(account.id, now)]);
+            // None of them was made by an administrator, or sleeps until somebody is one again; nor does what
+            // was approved and not collected yet.
+            batch.extend([
+                grants::revoke_of_account(account.id, now),
+                api_keys::revoke_admin(account.id, now),
+                families::end_admin(account.id, now),
+            ]);
         }
         if app.store.commit(batch).await?.is_done() {
             account.revision += 1;

@@ -63,7 +63,7 @@ pub struct Asking {
 pub async fn find(app: &App, handle: &str, now: Timestamp) -> Answer<Option<Asking>> {
     let Some(id) = app.vault.read_request(handle) else { return Ok(None) };
     let Some(found) = decide::reopen(app, id).await? else { return Ok(None) };
-    let open = found.grant.undecided(now).is_ok();
+    let open = found.grant.undecided(now).is_ok() && leads_back(&found);
     Ok(match (code_of(&found.grant).cloned(), found.client.clone()) {
         (Some(code), Some(client)) if open => Some(Asking { found, client, code }),
         _ => None,
@@ -76,6 +76,13 @@ pub const fn code_of(grant: &Grant) -> Option<&CodeOptions> {
         Ask::Tokens(ask) => ask.options.code.as_ref(),
         Ask::Key(_) | Ask::Pairing(_) => None,
     }
+}
+
+/// Whether the client still has answers sent to where this one would go, if it goes through the browser.
+pub fn leads_back(found: &Found) -> bool {
+    let client = found.client.as_ref();
+    code_of(&found.grant)
+        .is_none_or(|code| client.is_some_and(|client| client.may_redirect(&code.redirect_uri)))
 }
 
 /// Where the browser goes with the answer; none if the address is none any more.

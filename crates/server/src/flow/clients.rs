@@ -101,7 +101,9 @@ pub enum ClientRefusal {
     Lifetime,
     #[error("max_age and code_ttl of a policy are whole seconds, one at least")]
     Policy,
-    #[error("its keys do not do: {0}; give a JSON Web Key Set with public keys, each with a kid of its own")]
+    #[error(
+        "its keys cannot be used: {0}; give a JSON Web Key Set with public keys, each with a kid of its own"
+    )]
     Keys(String),
     #[error("keys are for a client with --auth-method private_key_jwt, and such a client needs --jwks")]
     NoKeys,

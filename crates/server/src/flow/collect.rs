@@ -132,6 +132,8 @@ pub async fn redeem_code(
             return Ok(Polled::Unknown);
         }
         let approval = match &grant.state {
+            // It may have been sent to where the client sends nobody any more.
+            State::Approved(_) if !client.may_redirect(&asked.redirect_uri) => return Ok(Polled::Unknown),
             State::Approved(approval) if now < approval.at + CODE_TTL => approval,
             State::Approved(_) => return Ok(Polled::Expired),
             State::Redeemed { device, .. } => {

@@ -284,7 +284,7 @@ pub async fn new_recovery_codes(
 
 /// An administrator takes every factor of somebody's away, for whoever lost all of them.
 pub async fn reset(app: &App, by: &By, name: &Username, now: Timestamp) -> Answer<bool> {
-    let Some((account, _)) = accounts::by_name(&app.store, name).await? else { return Ok(false) };
+    let Some(account) = crate::flow::accounts::find(app, name).await? else { return Ok(false) };
     let mut event = app.event(now, Action::FactorsReset)?.by(by);
     event.account = Some(account.id);
     let batch = vec![

@@ -158,37 +158,46 @@ pub async fn add<E>(
 /// The client of this id, if this is the token that it was given.
 pub async fn own(app: &App, id: &str, token: &Plain) -> Answer<Option<Client>> {
     let Ok(id) = id.parse::<ClientId>() else { return Ok(None) };
+    // In this order: an edit that ends the token changes the revision that was read before.
+    let client = clients::find(app, &id).await?.ok();
     let digest = store::clients::registration(&app.store, &id).await?;
-    if !digest.is_some_and(|digest| digest.matches(&token.digest())) {
-        return Ok(None);
-    }
-    Ok(clients::find(app, &id).await?.ok())
+    Ok(client.filter(|_| digest.is_some_and(|digest| digest.matches(&token.digest()))))
 }
 
-/// What it says takes the place of what it said (RFC 7592 §2.2); how it proves who it is stays.
+/// What it says takes the place of what it said (RFC 7592 §2.2); how it proves who it is stays. None if its
+/// token ended meanwhile.
 #[instrument(target = TRACE, name = "register.change", skip_all)]
 pub async fn change(
     app: &App,
-    client: &Client,
+    mut client: Client,
+    token: &Plain,
     metadata: Metadata,
     from: &Origin,
     now: Timestamp,
-) -> Answer<Result<Client, ClientRefusal>> {
-    let Some(registration) = &app.config.registration else {
-        return Ok(Err(ClientRefusal::Unknown(client.id.to_string())));
-    };
+) -> Answer<Option<Result<Client, ClientRefusal>>> {
+    let Some(registration) = &app.config.registration else { return Ok(None) };
     let method = metadata.token_endpoint_auth_method.clone();
     let same = |method: &str| client.authentication.methods().iter().any(|known| known.name() == method);
     if method.is_some_and(|method| !same(&method)) {
-        return Ok(Err(odd("token_endpoint_auth_method cannot be changed; register anew")));
+        return Ok(Some(Err(odd("token_endpoint_auth_method cannot be changed; register anew"))));
     }
     let settings = match metadata.settings(&client.id, &registration.scopes) {
         Ok(settings) => settings,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok(Some(Err(refusal))),
     };
     let settings = ClientSettings { reset: vec![Field::IdTokenAlg], ..settings };
     let event = event(app, &client.id, Action::ClientEdited, from, now)?;
-    clients::edit_with(app, &client.id, settings, None, event, None, now).await
+    loop {
+        let (settings, event) = (settings.clone(), event.clone());
+        match clients::edit_with(app, &client.id, settings, Some(client.revision), event, None, now).await? {
+            // An administrator's edit ends the token; others do not.
+            Err(ClientRefusal::Changed(id)) => match own(app, &id, token).await? {
+                Some(changed) => client = changed,
+                None => return Ok(None),
+            },
+            done => return Ok(Some(done)),
+        }
+    }
 }
 
 #[instrument(target = TRACE, name = "register.remove", skip_all)]

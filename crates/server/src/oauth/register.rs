@@ -80,13 +80,15 @@ pub async fn look(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts)
 pub async fn change(State(app): State<Arc<App>>, PathId(id): PathId, request: Request) -> Outcome {
     let (parts, metadata) = metadata(request).await?;
     let now = app.clock.now();
-    let client = own(&app, &parts, &id).await?;
+    let token = token(&app, &parts)?;
+    let client = register::own(&app, &id, &token).await?.ok_or(OAuthError::InvalidToken)?;
     let metadata = metadata?;
     if metadata.client_id.as_deref() != Some(client.id.as_str()) {
         return Err(OAuthError::InvalidMetadata("client_id must be the client's own".to_owned()));
     }
     let from = http::origin(&parts);
-    let changed = register::change(&app, &client, metadata, &from, now).await?.map_err(refused)?;
+    let changed = register::change(&app, client, &token, metadata, &from, now).await?;
+    let changed = changed.ok_or(OAuthError::InvalidToken)?.map_err(refused)?;
     Ok(no_store(Json(shown(&app, &changed, None, None))))
 }
 

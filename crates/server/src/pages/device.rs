@@ -287,6 +287,9 @@ impl Visit<'_> {
                 None => self.wrong(typed),
             };
         };
+        if !authorize::leads_back(&found) {
+            return self.late();
+        }
         if decision == Decision::Approve && form.one("own_device").is_none() {
             return match found.grant.undecided(self.now) {
                 Ok(()) => self.confirm(&found, typed, true),

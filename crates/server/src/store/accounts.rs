@@ -37,10 +37,10 @@ statements! {
     UPDATE = "UPDATE account SET email = ?2, full_name = ?3, tier = ?4, admin_at = CASE WHEN CAST(?5 AS BIGINT) IS NULL THEN NULL ELSE COALESCE(admin_at, CAST(?5 AS BIGINT)) END, \
               revision = revision + 1 WHERE id = ?1 AND revision = ?6";
     SET_PASSWORD = "UPDATE account SET password = ?2 WHERE id = ?1";
-    DISABLE = "UPDATE account SET disabled_at = ?2 WHERE id = ?1 AND disabled_at IS NULL";
-    ENABLE = "UPDATE account SET disabled_at = NULL WHERE id = ?1 AND disabled_at IS NOT NULL";
+    DISABLE = "UPDATE account SET disabled_at = ?2, revision = revision + 1 WHERE id = ?1 AND disabled_at IS NULL";
+    ENABLE = "UPDATE account SET disabled_at = NULL, revision = revision + 1 WHERE id = ?1 AND disabled_at IS NOT NULL";
     REMOVE = "DELETE FROM account WHERE id = ?1";
-    UPDATE_CLAIMS = "UPDATE account SET full_name = COALESCE(?3, full_name), email = CASE WHEN CAST(?2 AS TEXT) IS NULL THEN email \
+    UPDATE_CLAIMS = "UPDATE account SET revision = revision + 1, full_name = COALESCE(?3, full_name), email = CASE WHEN CAST(?2 AS TEXT) IS NULL THEN email \
                      WHEN EXISTS (SELECT 1 FROM account AS other WHERE lower(other.email) = lower(CAST(?2 AS TEXT)) AND other.id <> ?1) \
                      THEN NULL ELSE CAST(?2 AS TEXT) END WHERE id = ?1";
     INSERT_OF_ISSUER = "INSERT INTO account (id, name, full_name, tier, created_at, email) SELECT ?1, ?2, ?3, 'none', ?4, \

@@ -327,6 +327,8 @@ async fn people_are_made_changed_and_locked_out() {
     assert_eq!(ask.get("/users/dora").await["status"], "disabled");
     assert_eq!(ask.post("/users/dora/enable", json!({})).await.status, 204);
     assert_eq!(ask.post("/users/dora/reset-factors", json!({})).await.status, 204);
+    let id = ask.get("/users/dora").await["id"].as_str().unwrap().to_owned();
+    assert_eq!(ask.post(&format!("/users/{id}/reset-factors"), json!({})).await.status, 204);
     ask.post("/users/nobody/reset-factors", json!({})).await.problem(404, "not-found");
     ask.post("/users/dora/enable", json!({ "really": true })).await.problem(422, "invalid");
     ask.post("/users", json!({ "name": "DORA" })).await.problem(409, "conflict");

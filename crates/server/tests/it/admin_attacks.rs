@@ -108,6 +108,21 @@ async fn a_field_is_said_once() {
     assert_eq!(server.count("account WHERE name = 'eve'").await, 0);
 }
 
+/// What an administrator looked at is what is changed: who was disabled meanwhile is somebody else.
+#[tokio::test]
+async fn whatever_changes_a_person_changes_their_etag() {
+    let (server, token) = office().await;
+    server.add_user("bob").await;
+    let ask = Ask::new(&server, &token);
+    for act in ["disable", "enable"] {
+        let seen = format!("\"{}\"", ask.get("/users/bob").await["revision"]);
+        assert_eq!(ask.post(&format!("/users/bob/{act}"), json!({})).await.status, 204);
+        let promote = Some(json!({ "admin": true }));
+        let late = Ask::new(&server, &token).with("if-match", &seen);
+        late.send(Method::PATCH, "/users/bob", promote).await.problem(412, "changed");
+    }
+}
+
 /// Without a precondition the last one wins, and nobody is turned away.
 #[tokio::test]
 async fn many_who_change_the_same_thing_at_once_all_do() {
@@ -122,6 +137,18 @@ async fn many_who_change_the_same_thing_at_once_all_do() {
     };
     let all = futures_util::future::join_all((0..16).map(change)).await;
     assert!(all.iter().all(|found| *found == (200, 200)), "{all:?}");
+}
+
+/// What somebody approved who was no administrator does not wait for them to become one.
+#[tokio::test]
+async fn an_approval_from_before_administers_nothing_after() {
+    let (server, token) = office().await;
+    server.add_user("mallory").await;
+    let device = server.ask("console", "openid admin").await;
+    server.signed_in("mallory").await.approve(&device).await;
+    let promote = json!({ "admin": true });
+    Ask::new(&server, &token).send(Method::PATCH, "/users/mallory", Some(promote)).await.ok();
+    server.poll(&device).await.refused(400, "access_denied");
 }
 
 #[tokio::test]

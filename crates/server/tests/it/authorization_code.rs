@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::audit::By;
 use countersign_core::client::GrantType;
 use countersign_core::secret::Digest;
-use countersign_server::flow::clients::ClientSettings;
+use countersign_server::flow::clients::{self, ClientSettings};
 use serde_json::Value;
 use url::Url;
 
@@ -238,6 +239,29 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
     let url = approve(&mut browser, &[("redirect_uri", "com.example.app:/cb")]).await;
     assert!(url.starts_with("com.example.app:/cb?code="), "{url}");
     assert_eq!(server.count("device_grant").await, 1);
+}
+
+/// What was asked before an address was taken from the client leads there no more, however far it got.
+#[tokio::test]
+async fn an_address_that_was_taken_from_the_client_gets_nothing_more() {
+    let server = server_with_app().await;
+    let mut browser = server.signed_in("alice").await;
+    let code = said(&approve(&mut browser, &[]).await, "code").unwrap();
+    let mut late = server.signed_in("alice").await;
+    late.get(&path(&question(&[]))).await;
+    late.expect(200, "Connect this program?");
+    let (mine, by) = ("app".parse().unwrap(), By::COMMAND_LINE);
+    let only = Some(vec!["https://app.example/cb".to_owned()]);
+    let settings = ClientSettings { redirect_uris: only, ..ClientSettings::default() };
+    let app = &server.running.app;
+    clients::edit(app, &by, &mine, settings, None, server.now()).await.unwrap().unwrap();
+    redeem(&server, &code, &[]).await.refused(400, "invalid_grant");
+    late.submit("decision", &[("decision", "approve"), ("own_device", "yes")]).await;
+    late.expect(409, "Nothing was changed");
+    late.get(&path(&question(&[]))).await;
+    late.expect(400, "redirect_uri");
+    assert_eq!(server.count("token_family").await, 0);
+    assert_eq!(server.count("audit WHERE action = 'grant.approved'").await, 1);
 }
 
 #[tokio::test]

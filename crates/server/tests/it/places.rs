@@ -119,7 +119,7 @@ async fn a_client_has_its_own_policy() {
     // A link that somebody made by hand does not do.
     browser.get(&format!("/device?user_code={}", device.user_code)).await;
     browser.submit("user_code", &[("user_code", &device.user_code)]).await;
-    browser.expect(200, "For this device, links do not do");
+    browser.expect(200, "For this device, links do not work");
     assert!(!browser.page.contains(&device.user_code), "{}", browser.page);
     browser.approve(&device).await;
     assert_eq!(server.poll(&device).await.ok()["scope"], json!("openid"));

@@ -115,7 +115,7 @@ async fn codes_are_typed_where_links_are_not_wanted() {
     let mut browser = server.signed_in("alice").await;
     browser.get(&format!("/device?user_code={}", device.user_code)).await;
     browser.submit("user_code", &[("user_code", &device.user_code)]).await;
-    browser.expect(200, "For this device, links do not do");
+    browser.expect(200, "For this device, links do not work");
     assert!(!browser.page.contains(&device.user_code), "{}", browser.page);
     let noted = "audit WHERE action = 'grant.refused' AND detail = 'approval.complete_uri'";
     assert_eq!(server.count(noted).await, 1);

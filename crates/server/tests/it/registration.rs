@@ -148,6 +148,27 @@ async fn what_an_administrator_decided_is_not_undone_by_the_client() {
     call(&server, Method::PUT, &path, Some(token), &metadata()).await.refused(401, "invalid_token");
 }
 
+/// Nor by what the client said before, and what is carried out after.
+#[tokio::test]
+async fn a_change_that_was_under_way_does_not_undo_it_either() {
+    let server = open().await;
+    for _ in 0..4 {
+        let mine = register(&server, &metadata()).await.json;
+        let id = text(&mine, "client_id").parse().unwrap();
+        let (path, token) = (format!("/oauth2/v1/register/{id}"), text(&mine, "registration_access_token"));
+        let mut own = metadata();
+        own["client_id"] = mine["client_id"].clone();
+        let changes = (0..32).map(|_| call(&server, Method::PUT, &path, Some(token), &own));
+        let app = &server.running.app;
+        let settings = ClientSettings { dpop_bound: Some(true), ..ClientSettings::default() };
+        let decision = clients::edit(app, &By::COMMAND_LINE, &id, settings, None, server.now());
+        let (replies, edited) = futures_util::join!(futures_util::future::join_all(changes), decision);
+        assert!(edited.unwrap().unwrap().details.dpop_bound);
+        assert!(replies.iter().all(|reply| [200, 401].contains(&reply.status)));
+        assert!(clients::find(app, &id).await.unwrap().unwrap().details.dpop_bound);
+    }
+}
+
 #[tokio::test]
 async fn no_scope_at_all_is_not_every_scope() {
     let settings = [("registration.initial_access_token", TOKEN), ("registration.scopes", "list:openid")];

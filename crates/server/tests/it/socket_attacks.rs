@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
+use countersign_core::audit::By;
 use countersign_core::secret::Plain;
 use countersign_server::flow::aisopod;
-use countersign_server::flow::clients::ClientSettings;
+use countersign_server::flow::clients::{self, ClientSettings};
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -248,6 +249,23 @@ async fn an_operator_may_be_a_person() {
         heard.push(text.to_string());
     }
     assert!(!heard.iter().any(|text| text.contains("c003")), "{heard:?}");
+}
+
+/// A socket that is open has no more than its client may ask for now.
+#[tokio::test]
+async fn a_scope_that_was_taken_from_the_client_ends_its_sockets() {
+    let server = operated().await;
+    let scopes =
+        |scopes: &str| ClientSettings { scopes: Some(scopes.parse().unwrap()), ..ClientSettings::default() };
+    server.add_client("console", None, scopes("openid operator.pairing")).await;
+    let tokens = server.login("console", "openid operator.pairing").await;
+    let mut alice = connect(&server, Some(text(&tokens, "access_token"))).await;
+    alice.result("node.pair.list", json!({})).await;
+    let (id, by) = ("console".parse().unwrap(), By::COMMAND_LINE);
+    let app = &server.running.app;
+    clients::edit(app, &by, &id, scopes("openid"), None, server.now()).await.unwrap().unwrap();
+    alice.say(r#"{"jsonrpc":"2.0","id":9,"method":"node.pair.list","params":{}}"#).await;
+    assert_eq!(alice.closed().await, 4001);
 }
 
 #[tokio::test]

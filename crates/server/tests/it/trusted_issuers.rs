@@ -282,6 +282,8 @@ async fn what_is_said_later_counts() {
         (&user["id"], &user["email"], &user["full_name"]),
         (&id, &json!("new@acme.example"), &json!("Kim"))
     );
+    // Whoever looked at the old address changes nothing by that.
+    assert_eq!(server.number("SELECT revision FROM account WHERE email = 'new@acme.example'").await, 2);
     // An older token does not turn it back, and an address that somebody has is not taken over.
     assert_eq!(me(&server, &first).await.ok()["user"]["email"], "new@acme.example");
     server.pass(1);
