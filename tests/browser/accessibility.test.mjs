@@ -125,7 +125,7 @@ pageTest('device to be typed', async (page) => {
   const device = await newDevice(server, { client_id: 'vault' });
   await openSignedIn(page, `/device?user_code=${device.user_code}`, 'ada');
   await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByText('For this device, links do not do.').waitFor();
+  await page.getByText('For this device, links do not work.').waitFor();
 });
 
 pageTest('confirm from elsewhere', async (page) => {

@@ -93,14 +93,12 @@ impl<'a> Cluster<'a> {
     }
 
     /// `kill -9`, noticed a little later, and a new start.
-    fn kill(&mut self, at: usize) {
-        let answered = self.balancer.answers.load(Ordering::SeqCst);
+    async fn kill(&mut self, at: usize) {
+        let answered = self.balancer.answers();
         self.nodes.remove(at).kill();
-        while self.balancer.answers.load(Ordering::SeqCst) < answered + 20 {
-            std::thread::yield_now();
-        }
+        self.balancer.until(answered + 20).await;
         self.balance(Some(at));
-        let node = self.node(at);
+        let node = tokio::task::block_in_place(|| self.node(at));
         self.nodes.insert(at, node);
         self.balance(None);
     }
@@ -167,15 +165,10 @@ async fn logins_cross_nodes_while_nodes_die_and_the_database_goes_away() {
             lived
         });
     }
-    let more = async |count: usize| {
-        let until = balancer.answers.load(Ordering::SeqCst) + count;
-        while balancer.answers.load(Ordering::SeqCst) < until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
+    let more = async |count: usize| balancer.until(balancer.answers() + count).await;
     more(100).await;
     for at in [0, 1, 2, 1] {
-        tokio::task::block_in_place(|| cluster.kill(at));
+        cluster.kill(at).await;
         more(100).await;
     }
     for _ in 0..3 {
@@ -201,7 +194,7 @@ async fn logins_cross_nodes_while_nodes_die_and_the_database_goes_away() {
     for device in &mut all {
         device.check(&caller).await;
     }
-    let answers = balancer.answers.load(Ordering::SeqCst);
+    let answers = balancer.answers();
     println!("{NODES} nodes: 4 killed, the database cut 4 times, {answers} answers, {} devices", all.len());
     assert!(all.len() > 50, "{} devices", all.len());
 }

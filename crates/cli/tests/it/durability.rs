@@ -72,18 +72,15 @@ async fn crash_again_and_again(engine: &str, folder: &Path, settings: &[&str]) {
                 lived
             });
         }
-        let start = balancer.answers.load(Ordering::SeqCst);
         // Anywhere from the first answers to some hundred.
-        let until = start + 1 + usize::try_from(RandomState::new().hash_one(round) % 300).unwrap();
-        while balancer.answers.load(Ordering::SeqCst) < until {
-            tokio::task::yield_now().await;
-        }
+        let more = 1 + usize::try_from(RandomState::new().hash_one(round) % 300).unwrap();
+        balancer.until(balancer.answers() + more).await;
         server.kill();
         working.store(false, Ordering::SeqCst);
         balancer.set(Vec::new());
         crashes += 1;
         old.extend(devices.join_all().await.into_iter().flatten());
-        answers += balancer.answers.load(Ordering::SeqCst);
+        answers += balancer.answers();
         assert_eq!(*balancer.faults.lock().unwrap(), Vec::<String>::new());
         browser = Some(person);
     }

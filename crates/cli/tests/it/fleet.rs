@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::process::PASSWORD;
 
@@ -36,12 +37,24 @@ pub struct Balancer {
     pub outage: AtomicBool,
     /// Answers that came with a status of 500 or more while there was no outage.
     pub faults: std::sync::Mutex<Vec<String>>,
-    pub answers: AtomicUsize,
+    answers: watch::Sender<usize>,
 }
 
 impl Balancer {
     pub fn set(&self, urls: Vec<String>) {
         *self.urls.write().unwrap() = urls;
+    }
+
+    /// Answers so far.
+    pub fn answers(&self) -> usize {
+        *self.answers.borrow()
+    }
+
+    /// Until there are so many.
+    pub async fn until(&self, answers: usize) {
+        let mut seen = self.answers.subscribe();
+        let enough = seen.wait_for(|seen| *seen >= answers);
+        let _ = tokio::time::timeout(Duration::from_mins(1), enough).await.expect("answers within a minute");
     }
 
     fn next(&self) -> Option<String> {
@@ -100,7 +113,7 @@ impl Caller {
             }
             return None;
         }
-        self.balancer.answers.fetch_add(1, Ordering::SeqCst);
+        self.balancer.answers.send_modify(|answers| *answers += 1);
         Some(Answer { status, text })
     }
 

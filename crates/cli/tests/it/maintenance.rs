@@ -42,14 +42,11 @@ async fn a_backup_under_load_holds_everything_that_was_answered_before_it() {
             }
         });
     }
-    let answered = balancer.answers.load(Ordering::SeqCst);
     let command = |args: &[&str]| run(folder.path(), &[&["--data-dir", "data"], args].concat());
     for copy in ["one.db", "two.db"] {
         let said = tokio::task::block_in_place(|| stdout(&command(&["backup", copy, "--with-key"])));
         assert!(said.contains("1 people") && said.contains("two.db.key") == (copy == "two.db"), "{said}");
-        while balancer.answers.load(Ordering::SeqCst) < answered + 50 {
-            tokio::task::yield_now().await;
-        }
+        balancer.until(balancer.answers() + 50).await;
     }
     for name in ["one.db", "two.db.key"] {
         assert_eq!(mode(&folder.path().join(name)), 0o600, "{name}");
