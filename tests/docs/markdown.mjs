@@ -45,6 +45,9 @@ export function section(parts, heading) {
   });
 }
 
+/** What the pages have their readers type. */
+const COMMAND = /^(countersign|curl|cargo|docker|kubectl|promtool|scripts\/\S+|systemctl) /;
+
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What is typed for a page: a text for bash, the files that it saves, and what it took from elsewhere. */
@@ -65,6 +68,9 @@ export function typed(parts) {
       script.push(`docs_check ${quoted(part.value)}`);
     } else if (part.kind === 'block') {
       const content = `${part.lines.join('\n')}\n`;
+      if (!part.language && part.lines.some((line) => COMMAND.test(line))) {
+        throw new Error(`line ${part.line}: commands that nobody types: mark the block as sh, or as console`);
+      }
       if (before.from) copies.push({ path: before.from, content, line: part.line });
       if (before.file) {
         // In its turn: a page may show a second version of a file.
