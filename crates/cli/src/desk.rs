@@ -8,7 +8,8 @@ use countersign_core::admin::{
 };
 use countersign_core::audit::By;
 use countersign_server::app::App;
-use countersign_server::flow::office::{DeviceQuery, Office, PAGE, Refused, UserAct};
+use countersign_server::flow::accounts::UserAct;
+use countersign_server::flow::office::{DeviceQuery, Office, PAGE, Refused};
 use countersign_server::http::in_path;
 use countersign_server::store::Opening;
 use reqwest::Method;
@@ -120,7 +121,7 @@ impl Desk {
     pub async fn remove_client(&self, id: &str) -> Outcome {
         match self {
             Self::Here(app) => {
-                office(app).remove_client(id).await??;
+                office(app).remove_client(id, None).await??;
                 Self::settled(app).await;
                 Ok(())
             }
@@ -155,7 +156,7 @@ impl Desk {
     /// The new password, if it was made.
     pub async fn set_password(&self, name: &str, chosen: Option<Plain>) -> Outcome<Option<Plain>> {
         match self {
-            Self::Here(app) => Ok(office(app).set_password(name, chosen).await??),
+            Self::Here(app) => Ok(office(app).set_password(name, chosen, None).await??),
             Self::There(admin) => {
                 let path = format!("/users/{}/password", in_path(name));
                 let (makes, new) = (chosen.is_none(), NewPassword { password: chosen });
@@ -171,7 +172,7 @@ impl Desk {
 
     pub async fn act_on_user(&self, name: &str, act: UserAct) -> Outcome {
         match self {
-            Self::Here(app) => Ok(office(app).act_on_user(name, act).await??),
+            Self::Here(app) => Ok(office(app).act_on_user(name, act, None).await??),
             Self::There(admin) => {
                 let user = format!("/users/{}", in_path(name));
                 let (method, path) = match act {

@@ -17,8 +17,9 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::{Call, Outcome, answer, done, limit, nothing, tagged, with_body};
 use crate::app::{App, rfc3339};
+use crate::flow::accounts::UserAct;
 use crate::flow::audit::{self, Asked, Filter};
-use crate::flow::office::{DeviceQuery, Refused, UserAct};
+use crate::flow::office::{DeviceQuery, Refused};
 use crate::flow::{figures, notices, standing};
 use crate::http::{Form, PathId};
 
@@ -76,7 +77,7 @@ pub async fn rotate_secret(State(app): Application, PathId(id): PathId, request:
 
 pub async fn remove_client(State(app): Application, PathId(id): PathId, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    done(call.office().remove_client(&id).await?)?;
+    done(call.office().remove_client(&id, call.seen()?).await?)?;
     Ok(nothing())
 }
 
@@ -111,7 +112,7 @@ pub async fn edit_user(State(app): Application, PathId(name): PathId, request: R
 
 pub async fn password(State(app): Application, PathId(name): PathId, request: Request) -> Outcome {
     with_body(app, request, async |call: Call, new: NewPassword| {
-        let made = done(call.office().set_password(&name, new.password).await?)?;
+        let made = done(call.office().set_password(&name, new.password, call.seen()?).await?)?;
         Ok(match made {
             Some(made) => answer(StatusCode::OK, &MadePassword { password: made }),
             None => nothing(),
@@ -122,7 +123,7 @@ pub async fn password(State(app): Application, PathId(name): PathId, request: Re
 
 async fn act(app: Arc<App>, name: String, request: Request, act: UserAct) -> Outcome {
     with_body(app, request, async |call: Call, Nothing {}| {
-        done(call.office().act_on_user(&name, act).await?)?;
+        done(call.office().act_on_user(&name, act, call.seen()?).await?)?;
         Ok(nothing())
     })
     .await
@@ -146,7 +147,7 @@ pub async fn reset_factors(State(app): Application, PathId(name): PathId, reques
 
 pub async fn remove_user(State(app): Application, PathId(name): PathId, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    done(call.office().act_on_user(&name, UserAct::Remove).await?)?;
+    done(call.office().act_on_user(&name, UserAct::Remove, call.seen()?).await?)?;
     Ok(nothing())
 }
 

@@ -183,17 +183,6 @@ pub async fn edit(
     Ok(Err(AccountRefusal::Changed(name.to_string())))
 }
 
-/// Ends every browser's session; devices stay connected.
-pub async fn sign_out(
-    app: &App,
-    by: &By,
-    name: &Username,
-    now: Timestamp,
-) -> Answer<Result<(), AccountRefusal>> {
-    let change = |account: &Account| vec![accounts::hold(account.id), accounts::end_sessions(account.id)];
-    administer(app, by, name, Action::UserSignedOut, "signed out", change, now).await
-}
-
 pub async fn list(app: &App) -> Answer<Vec<Account>> {
     Ok(accounts::list(&app.store).await?)
 }
@@ -205,6 +194,7 @@ pub async fn set_password(
     by: &By,
     name: &Username,
     password: &Plain,
+    seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
     if !PASSWORD_BYTES.contains(&password.reveal().len()) {
@@ -218,65 +208,83 @@ pub async fn set_password(
             attempts::forget(&login::name_bucket(app, Some(&account.name))),
         ]
     };
-    administer(app, by, name, Action::UserPassword, "changed", change, now).await
+    administer(app, by, name, Action::UserPassword, change, seen, now).await
 }
 
-/// Ends sessions and devices, and denies for good what was approved and not collected.
-pub async fn disable(
+/// What an administrator does to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserAct {
+    /// Ends sessions and devices, and denies for good what was approved and not collected.
+    Disable,
+    Enable,
+    /// Ends every browser's session; devices stay connected.
+    SignOut,
+    /// Takes the second factors and passkeys of somebody who lost them, and ends their sessions.
+    ResetFactors,
+    Remove,
+}
+
+impl UserAct {
+    const fn action(self) -> Action {
+        match self {
+            Self::Disable => Action::UserDisabled,
+            Self::Enable => Action::UserEnabled,
+            Self::SignOut => Action::UserSignedOut,
+            Self::ResetFactors => Action::FactorsReset,
+            Self::Remove => Action::UserRemoved,
+        }
+    }
+
+    fn statements(self, app: &App, account: &Account, now: Timestamp) -> Vec<Stmt> {
+        let id = account.id;
+        match self {
+            Self::Disable => vec![
+                accounts::disable(id, now),
+                accounts::end_sessions(id),
+                families::end_of_account(id, now),
+                api_keys::revoke_of_account(id, now),
+                nodes::revoke_of_account(id, now),
+                Stmt::tell(Event::NodesOf(id)),
+                grants::revoke_of_account(id, now),
+            ],
+            Self::Enable => {
+                vec![accounts::enable(id), attempts::forget(&login::name_bucket(app, Some(&account.name)))]
+            }
+            Self::SignOut => vec![accounts::hold(id), accounts::end_sessions(id)],
+            Self::ResetFactors => vec![
+                factors::remove_totp(id),
+                factors::remove_recovery(id),
+                passkeys::remove_of_account(id),
+                accounts::end_sessions(id),
+            ],
+            Self::Remove => vec![
+                accounts::remove(id),
+                accounts::end_sessions(id),
+                accounts::forget_identities(id),
+                factors::remove_totp(id),
+                factors::remove_recovery(id),
+                passkeys::remove_of_account(id),
+                families::remove_of_account(id),
+                api_keys::remove_of_account(id),
+                nodes::remove_of_account(id),
+                Stmt::tell(Event::NodesOf(id)),
+                grants::revoke_of_account(id, now),
+            ],
+        }
+    }
+}
+
+/// `seen` as with [`edit`].
+pub async fn act(
     app: &App,
     by: &By,
     name: &Username,
+    act: UserAct,
+    seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
-    let change = |account: &Account| {
-        vec![
-            accounts::disable(account.id, now),
-            accounts::end_sessions(account.id),
-            families::end_of_account(account.id, now),
-            api_keys::revoke_of_account(account.id, now),
-            nodes::revoke_of_account(account.id, now),
-            Stmt::tell(Event::NodesOf(account.id)),
-            grants::revoke_of_account(account.id, now),
-        ]
-    };
-    administer(app, by, name, Action::UserDisabled, "disabled", change, now).await
-}
-
-pub async fn enable(
-    app: &App,
-    by: &By,
-    name: &Username,
-    now: Timestamp,
-) -> Answer<Result<(), AccountRefusal>> {
-    let change = |account: &Account| {
-        let bucket = login::name_bucket(app, Some(&account.name));
-        vec![accounts::enable(account.id), attempts::forget(&bucket)]
-    };
-    administer(app, by, name, Action::UserEnabled, "enabled", change, now).await
-}
-
-pub async fn remove(
-    app: &App,
-    by: &By,
-    name: &Username,
-    now: Timestamp,
-) -> Answer<Result<(), AccountRefusal>> {
-    let change = |account: &Account| {
-        vec![
-            accounts::remove(account.id),
-            accounts::end_sessions(account.id),
-            accounts::forget_identities(account.id),
-            factors::remove_totp(account.id),
-            factors::remove_recovery(account.id),
-            passkeys::remove_of_account(account.id),
-            families::remove_of_account(account.id),
-            api_keys::remove_of_account(account.id),
-            nodes::remove_of_account(account.id),
-            Stmt::tell(Event::NodesOf(account.id)),
-            grants::revoke_of_account(account.id, now),
-        ]
-    };
-    administer(app, by, name, Action::UserRemoved, "removed", change, now).await
+    let change = |account: &Account| act.statements(app, account, now);
+    administer(app, by, name, act.action(), change, seen, now).await
 }
 
 async fn administer(
@@ -284,18 +292,24 @@ async fn administer(
     by: &By,
     name: &Username,
     action: Action,
-    already: &'static str,
     change: impl FnOnce(&Account) -> Vec<Stmt>,
+    seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
-    let found = find(app, name).await?;
-    let Some(account) = found else { return Ok(Err(AccountRefusal::Unknown(name.to_string()))) };
+    let unknown = || Ok(Err(AccountRefusal::Unknown(name.to_string())));
+    let Some(account) = find(app, name).await? else { return unknown() };
     let mut event = app.event(now, action)?.by(by);
     event.account = Some(account.id);
-    let mut batch = change(&account);
+    let mut batch: Vec<Stmt> = seen.into_iter().map(|seen| accounts::unchanged(account.id, seen)).collect();
+    batch.extend(change(&account));
     batch.push(audit::insert(event));
-    match app.store.commit(batch).await? {
-        Committed::Done { .. } => Ok(Ok(())),
-        Committed::Conflict => Ok(Err(AccountRefusal::Already(name.to_string(), already))),
+    if app.store.commit(batch).await?.is_done() {
+        return Ok(Ok(()));
     }
+    let Some(account) = accounts::by_id(&app.store, account.id).await? else { return unknown() };
+    Ok(Err(if seen.is_some_and(|seen| seen != account.revision) {
+        AccountRefusal::Changed(name.to_string())
+    } else {
+        AccountRefusal::Already(name.to_string(), if account.is_enabled() { "enabled" } else { "disabled" })
+    }))
 }

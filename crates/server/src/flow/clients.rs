@@ -432,19 +432,27 @@ pub async fn rotate_secret(
 }
 
 /// Ends everything that the client was ever granted.
-pub async fn remove(app: &App, by: &By, id: &ClientId, now: Timestamp) -> Answer<Result<(), ClientRefusal>> {
+/// `seen` as with [`edit`].
+pub async fn remove(
+    app: &App,
+    by: &By,
+    id: &ClientId,
+    seen: Option<u32>,
+    now: Timestamp,
+) -> Answer<Result<(), ClientRefusal>> {
     let event = event(app, id, Action::ClientRemoved, now)?.by(by);
-    remove_with(app, id, event, now).await
+    remove_with(app, id, seen, event, now).await
 }
 
 pub async fn remove_with(
     app: &App,
     id: &ClientId,
+    seen: Option<u32>,
     event: AuditEvent,
     now: Timestamp,
 ) -> Answer<Result<(), ClientRefusal>> {
     let batch = vec![
-        clients::remove(id),
+        clients::remove(id, seen),
         families::end_of_client(id, now),
         // While its logins can still be told.
         api_keys::revoke_made_with_client(id, now),
@@ -455,7 +463,10 @@ pub async fn remove_with(
     ];
     match app.store.commit(batch).await? {
         Committed::Done { .. } => Ok(Ok(())),
-        Committed::Conflict => Ok(Err(ClientRefusal::Unknown(id.to_string()))),
+        Committed::Conflict => Ok(Err(match find(app, id).await? {
+            Ok(_) => ClientRefusal::Changed(id.to_string()),
+            Err(unknown) => unknown,
+        })),
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::account::{Account, Session, Username};
-use countersign_core::audit::{Action, By, Event};
+use countersign_core::account::{Account, Session};
+use countersign_core::audit::{Action, Event};
 use countersign_core::code::{CodeStyle, UserCode};
 use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
@@ -280,21 +280,6 @@ pub async fn new_recovery_codes(
     batch.extend(made);
     batch.push(audit::insert(event(app, session.account, Action::RecoveryCodesMade, from, now)?));
     Ok(app.store.commit(batch).await?.is_done().then_some(codes))
-}
-
-/// An administrator takes every factor of somebody's away, for whoever lost all of them.
-pub async fn reset(app: &App, by: &By, name: &Username, now: Timestamp) -> Answer<bool> {
-    let Some(account) = crate::flow::accounts::find(app, name).await? else { return Ok(false) };
-    let mut event = app.event(now, Action::FactorsReset)?.by(by);
-    event.account = Some(account.id);
-    let batch = vec![
-        factors::remove_totp(account.id),
-        factors::remove_recovery(account.id),
-        passkeys::remove_of_account(account.id),
-        accounts::end_sessions(account.id),
-        audit::insert(event),
-    ];
-    Ok(app.store.commit(batch).await?.is_done())
 }
 
 fn rules(app: &App, account: AccountId, address: IpAddr) -> Vec<(Digest, Rule)> {

@@ -20,11 +20,11 @@ use countersign_core::secret::Plain;
 use countersign_core::time::{Span, Timestamp};
 
 use crate::app::{Answer, App, rfc3339};
-use crate::flow::accounts::{self, AccountRefusal, Changes, NewAccount};
+use crate::flow::accounts::{self, AccountRefusal, Changes, NewAccount, UserAct};
 use crate::flow::clients::{self, ClientRefusal, ClientSettings, Field, Proving};
 use crate::flow::devices::{self, Device, Search, Sweep};
+use crate::flow::keys;
 use crate::flow::nodes::{self, Assigned};
-use crate::flow::{factors, keys};
 
 /// Why something was not done; each says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -292,9 +292,9 @@ impl Office<'_> {
         Ok(Ok(client_view(&client, Some(secret))))
     }
 
-    pub async fn remove_client(&self, id: &str) -> Done<()> {
+    pub async fn remove_client(&self, id: &str, seen: Option<u32>) -> Done<()> {
         let id = known!(known_client(id));
-        known!(clients::remove(self.app, &self.by, &id, self.now).await?);
+        known!(clients::remove(self.app, &self.by, &id, seen, self.now).await?);
         Ok(Ok(()))
     }
 
@@ -343,27 +343,21 @@ impl Office<'_> {
     }
 
     /// The new password, if it was made here.
-    pub async fn set_password(&self, name: &str, chosen: Option<Plain>) -> Done<Option<Plain>> {
+    pub async fn set_password(
+        &self,
+        name: &str,
+        chosen: Option<Plain>,
+        seen: Option<u32>,
+    ) -> Done<Option<Plain>> {
         let name = known!(known_user(name));
         let (password, made) = self.password(chosen)?;
-        known!(accounts::set_password(self.app, &self.by, &name, &password, self.now).await?);
+        known!(accounts::set_password(self.app, &self.by, &name, &password, seen, self.now).await?);
         Ok(Ok(made.then_some(password)))
     }
 
-    pub async fn act_on_user(&self, name: &str, act: UserAct) -> Done<()> {
-        let known = known!(known_user(name));
-        let (app, by, now) = (self.app, &self.by, self.now);
-        match act {
-            UserAct::Disable => known!(accounts::disable(app, by, &known, now).await?),
-            UserAct::Enable => known!(accounts::enable(app, by, &known, now).await?),
-            UserAct::SignOut => known!(accounts::sign_out(app, by, &known, now).await?),
-            UserAct::Remove => known!(accounts::remove(app, by, &known, now).await?),
-            UserAct::ResetFactors => {
-                if !factors::reset(app, by, &known, now).await? {
-                    return Ok(Err(AccountRefusal::Unknown(name.to_owned()).into()));
-                }
-            }
-        }
+    pub async fn act_on_user(&self, name: &str, act: UserAct, seen: Option<u32>) -> Done<()> {
+        let name = known!(known_user(name));
+        known!(accounts::act(self.app, &self.by, &name, act, seen, self.now).await?);
         Ok(Ok(()))
     }
 
@@ -458,15 +452,6 @@ impl Office<'_> {
 
 /// No old secret goes on for longer.
 const MAX_OVERLAP: Duration = Duration::from_hours(24 * 30);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserAct {
-    Disable,
-    Enable,
-    SignOut,
-    ResetFactors,
-    Remove,
-}
 
 /// RFC 3339.
 pub fn moment(text: &str) -> Result<Timestamp, Refused> {

@@ -204,6 +204,6 @@ pub async fn change(
 pub async fn remove(app: &App, client: &Client, from: &Origin, now: Timestamp) -> Answer<()> {
     let event = event(app, &client.id, Action::ClientRemoved, from, now)?;
     // It was removed by another hand meanwhile: what was wanted holds.
-    let _removed: Result<(), ClientRefusal> = clients::remove_with(app, &client.id, event, now).await?;
+    let _removed: Result<(), ClientRefusal> = clients::remove_with(app, &client.id, None, event, now).await?;
     Ok(())
 }

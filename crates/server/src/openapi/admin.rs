@@ -42,11 +42,19 @@ fn act(path: &'static str, id: &'static str, summary: &'static str) -> Operation
         .errors(BODY)
 }
 
-fn edit(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    PART.route(Method::PATCH, path, id, summary)
+/// Of something with a revision.
+fn guarded(operation: Operation) -> Operation {
+    operation
         .header(may("If-Match", "The ETag of what was looked at; 412 if somebody changed it since"))
-        .errors(ALWAYS)
-        .errors(&[404, 409, 412, 415])
+        .errors(&[404, 412])
+}
+
+fn edit(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    guarded(PART.route(Method::PATCH, path, id, summary)).errors(ALWAYS).errors(&[409, 415])
+}
+
+fn remove(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    guarded(PART.delete(path, id, summary)).errors(ALWAYS)
 }
 
 const TAGGED: (&str, &str) = ("ETag", "What an edit names in If-Match");
@@ -73,18 +81,18 @@ fn clients() -> [Operation; 6] {
             .json_or_nothing::<ClientChange>()
             .gives::<ClientView>(200, "The client")
             .with(TAGGED.0, TAGGED.1),
-        PART.delete(ONE, "removeClient", "Removes a client, and everything that it was ever granted")
+        remove(ONE, "removeClient", "Removes a client, and everything that it was ever granted")
             .at("id", ID)
-            .gives_nothing(204, "It is gone")
-            .errors(ALWAYS)
-            .errors(&[404]),
-        act("/admin/api/v1/clients/{id}/rotate-secret", "rotateSecret", "Gives a client a new secret")
-            .at("id", ID)
-            .header(may("If-Match", "The ETag of what was looked at"))
-            .json_or_nothing::<Rotation>()
-            .gives::<ClientView>(200, "The client, with the new secret this once")
-            .with(TAGGED.0, TAGGED.1)
-            .errors(&[404, 412]),
+            .gives_nothing(204, "It is gone"),
+        guarded(act(
+            "/admin/api/v1/clients/{id}/rotate-secret",
+            "rotateSecret",
+            "Gives a client a new secret",
+        ))
+        .at("id", ID)
+        .json_or_nothing::<Rotation>()
+        .gives::<ClientView>(200, "The client, with the new secret this once")
+        .with(TAGGED.0, TAGGED.1),
     ]
 }
 
@@ -124,20 +132,17 @@ fn users() -> Vec<Operation> {
             .json_or_nothing::<UserChange>()
             .gives::<UserView>(200, "The user")
             .with(TAGGED.0, TAGGED.1),
-        PART.delete(ONE, "removeUser", "Removes a user, and everything that they connected")
+        remove(ONE, "removeUser", "Removes a user, and everything that they connected")
             .at("id", ID)
-            .gives_nothing(204, "They are gone")
-            .errors(ALWAYS)
-            .errors(&[404, 409]),
-        act("/admin/api/v1/users/{id}/password", "setPassword", "Gives a user a new password")
+            .gives_nothing(204, "They are gone"),
+        guarded(act("/admin/api/v1/users/{id}/password", "setPassword", "Gives a user a new password"))
             .at("id", ID)
             .json_or_nothing::<NewPassword>()
             .gives::<MadePassword>(200, "The password, if one was made here")
-            .gives_nothing(204, "The password that was sent is theirs")
-            .errors(&[404]),
+            .gives_nothing(204, "The password that was sent is theirs"),
     ];
     all.extend(acts.map(|(path, id, summary)| {
-        act(path, id, summary).at("id", ID).fields(Vec::new()).gives_nothing(204, "Done").errors(&[404])
+        guarded(act(path, id, summary)).at("id", ID).fields(Vec::new()).gives_nothing(204, "Done")
     }));
     all
 }

@@ -81,6 +81,7 @@ statements! {
     END_OTHER_SESSIONS = "DELETE FROM browser_session WHERE account_id = ?1 AND digest <> ?2";
     SESSION_HOLDS = "UPDATE browser_session SET expires_at = expires_at WHERE digest = ?1 AND expires_at > ?2";
     HOLD = "UPDATE account SET tier = tier WHERE id = ?1 AND disabled_at IS NULL";
+    UNCHANGED = "UPDATE account SET tier = tier WHERE id = ?1 AND revision = ?2";
     SESSIONS_OF = "SELECT digest, sign_in_at, address, user_agent FROM browser_session \
                    WHERE account_id = ?1 AND expires_at > ?2 AND awaits IS NULL ORDER BY sign_in_at DESC LIMIT 50";
     END_OWN_SESSION = "DELETE FROM browser_session WHERE digest = ?1 AND account_id = ?2";
@@ -360,6 +361,11 @@ pub fn session_holds(digest: &Digest, now: Timestamp) -> Stmt {
 /// Makes batches about this person wait for each other; a conflict if it is disabled or gone.
 pub fn hold(id: AccountId) -> Stmt {
     Stmt::one(HOLD, vec![id.into()])
+}
+
+/// A conflict if somebody changed it since.
+pub fn unchanged(id: AccountId, revision: u32) -> Stmt {
+    Stmt::one(UNCHANGED, vec![id.into(), i64::from(revision).into()])
 }
 
 pub fn end_session(digest: &Digest) -> Stmt {

@@ -35,7 +35,7 @@ statements! {
               revision = revision + 1 WHERE id = ?1 AND revision = ?13";
     ROTATE_SECRET = "UPDATE client SET secret_digest = ?2, old_secret_digest = ?3, old_secret_until = ?4, \
                      revision = revision + 1 WHERE id = ?1 AND revision = ?5 AND secret_digest IS NOT NULL";
-    REMOVE = "DELETE FROM client WHERE id = ?1";
+    REMOVE = "DELETE FROM client WHERE id = ?1 AND revision = COALESCE(?2, revision)";
     FORGET_REGISTRATION = "UPDATE client SET registration = NULL WHERE id = ?1";
     REGISTRATION = "SELECT registration FROM client WHERE id = ?1";
 }
@@ -160,8 +160,9 @@ pub fn rotate_secret(client: &Client, secret: &Digest, old: Option<OldSecret>) -
     Stmt::one(ROTATE_SECRET, args)
 }
 
-pub fn remove(id: &ClientId) -> Stmt {
-    Stmt::one(REMOVE, vec![id.into()])
+/// With `seen`, only if nobody changed it since.
+pub fn remove(id: &ClientId, seen: Option<u32>) -> Stmt {
+    Stmt::one(REMOVE, vec![id.into(), seen.map(i64::from).into()])
 }
 
 /// It does not change itself any more.

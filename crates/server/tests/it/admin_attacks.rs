@@ -123,6 +123,60 @@ async fn whatever_changes_a_person_changes_their_etag() {
     }
 }
 
+/// Also what ends or locks out is done only to what was looked at.
+#[tokio::test]
+async fn what_changed_since_it_was_looked_at_is_left_alone() {
+    let (server, token) = office().await;
+    server.add_user("bob").await;
+    server.add_client("kiosk", None, ClientSettings::default()).await;
+    let with = |tag: &str| Ask::new(&server, &token).with("if-match", tag);
+    let acts = ["sign-out", "reset-factors", "password", "disable", "enable"];
+    for stale in ["\"7\"", "W/\"1\"", "mine"] {
+        for act in acts {
+            with(stale).post(&format!("/users/bob/{act}"), json!({})).await.problem(412, "changed");
+        }
+        for path in ["/users/bob", "/clients/kiosk"] {
+            with(stale).send(Method::DELETE, path, None).await.problem(412, "changed");
+        }
+    }
+    assert_eq!(
+        server.count("audit WHERE action IN ('user.disabled', 'user.signed_out', 'client.removed')").await,
+        0
+    );
+    for act in acts {
+        let seen = format!("\"{}\"", with("*").get("/users/bob").await["revision"]);
+        let done = with(&seen).post(&format!("/users/bob/{act}"), json!({})).await;
+        assert!(matches!(done.status, 200 | 204), "{act}: {}", done.json);
+    }
+    let seen = format!("\"{}\"", with("*").get("/users/bob").await["revision"]);
+    for (path, seen) in [("/users/bob", seen.as_str()), ("/clients/kiosk", "\"1\"")] {
+        assert_eq!(with(seen).send(Method::DELETE, path, None).await.status, 204);
+        with(seen).send(Method::DELETE, path, None).await.problem(404, "not-found");
+    }
+}
+
+/// Of a change and a removal at once, each of what was looked at, one is done.
+#[tokio::test]
+async fn a_removal_and_a_change_at_once_are_one() {
+    let (server, token) = office().await;
+    for round in 0..8 {
+        let id = format!("kiosk{round}");
+        server.add_client(&id, None, ClientSettings::default()).await;
+        let path = format!("/clients/{id}");
+        let ask = Ask::new(&server, &token).with("if-match", "\"1\"");
+        let (removed, changed) = futures_util::join!(
+            ask.send(Method::DELETE, &path, None),
+            ask.send(Method::PATCH, &path, Some(json!({ "name": "Changed" }))),
+        );
+        assert!(
+            matches!((removed.status, changed.status), (204, 404) | (412, 200)),
+            "{} {}",
+            removed.status,
+            changed.status
+        );
+    }
+}
+
 /// Without a precondition the last one wins, and nobody is turned away.
 #[tokio::test]
 async fn many_who_change_the_same_thing_at_once_all_do() {

@@ -1,8 +1,7 @@
 //! The audit trail: who, what, and whether anybody touched it.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use countersign_server::flow::audit::{self, Filter};
-use countersign_server::flow::{accounts, clients};
 
 use crate::support::{Server, server};
 
@@ -183,9 +182,8 @@ async fn it_says_who_what_on_whose_behalf_from_where_and_why() {
     let server = server().await;
     let app = &server.running.app;
     server.login("tv", "openid").await;
-    let by = By::COMMAND_LINE;
-    accounts::disable(app, &by, &"alice".parse().unwrap(), server.now()).await.unwrap().unwrap();
-    clients::remove(app, &by, &"tv".parse().unwrap(), server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
+    server.office().remove_client("tv", None).await.unwrap().unwrap();
     let all = audit::list(app, &Filter::default(), None, 100).await.unwrap();
     let actions: Vec<&str> = all.iter().map(|entry| entry.stored.action.as_str()).collect();
     for action in [

@@ -1,6 +1,6 @@
 //! The CLI door over HTTP, forward and reverse.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use serde_json::{Value, json};
@@ -176,11 +176,7 @@ async fn a_client_limits_what_may_be_asked_for() {
     browser.submit("decision", &[("decision", "approve"), ("own_device", "yes")]).await;
     let got = server.poll_key(&device).await.ok();
     // What is removed takes its keys along.
-    let id = "acme".parse().unwrap();
-    countersign_server::flow::clients::remove(&server.running.app, &By::COMMAND_LINE, &id, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().remove_client("acme", None).await.unwrap().unwrap();
     failed(&server.v1(Method::GET, "/v1/auth/me", got["api_key"].as_str(), None).await, 401, "unauthorized");
 }
 
@@ -506,18 +502,11 @@ async fn whoever_is_disabled_has_no_keys_and_no_codes() {
     let code = browser_code(&server).await;
     let approved = server.ask_key(json!({})).await;
     server.signed_in("alice").await.approve(&approved).await;
-    let (app, name) = (&server.running.app, "alice".parse().unwrap());
-    countersign_server::flow::accounts::disable(app, &By::COMMAND_LINE, &name, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
     failed(&server.v1(Method::GET, "/v1/auth/me", got["api_key"].as_str(), None).await, 401, "unauthorized");
     failed(&server.verify(&code).await, 404, "not_found");
     failed(&server.poll_key(&approved).await, 400, "access_denied");
-    countersign_server::flow::accounts::enable(app, &By::COMMAND_LINE, &name, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().act_on_user("alice", UserAct::Enable, None).await.unwrap().unwrap();
     failed(&server.v1(Method::GET, "/v1/auth/me", got["api_key"].as_str(), None).await, 401, "unauthorized");
     failed(&server.verify(&code).await, 404, "not_found");
     failed(&server.poll_key(&approved).await, 400, "access_denied");

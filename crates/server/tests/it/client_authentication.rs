@@ -133,8 +133,7 @@ async fn an_edit_that_began_before_a_rotation_does_not_bring_the_old_secret_back
 async fn the_command_lines_client_exists_from_the_start_until_it_is_removed() {
     let server = server().await;
     server.post(ASK, &[("client_id", "countersign-cli"), ("scope", "openid")]).await.ok();
-    let id = "countersign-cli".parse().unwrap();
-    clients::remove(&server.running.app, &By::COMMAND_LINE, &id, server.now()).await.unwrap().unwrap();
+    server.office().remove_client("countersign-cli", None).await.unwrap().unwrap();
     let server = server.restart().await;
     server.post(ASK, &[("client_id", "countersign-cli")]).await.refused(400, "invalid_client");
 }

@@ -76,20 +76,14 @@ async fn it_ends_with_revocation_and_with_its_client() {
         assert_eq!(server.introspect(&api, first).await["active"], false);
         assert_eq!(server.introspect(&api, second).await["active"], true);
         server.pass(5);
-        let app = &server.running.app;
-        clients::remove(app, &By::COMMAND_LINE, &"job".parse().unwrap(), server.now())
-            .await
-            .unwrap()
-            .unwrap();
+        server.office().remove_client("job", None).await.unwrap().unwrap();
         assert_eq!(server.introspect(&api, second).await["active"], false);
         // Whoever is called so later is another.
         server.pass(5);
         server.add_client("job", Some(()), settings).await;
         assert_eq!(server.introspect(&api, second).await["active"], false);
         for id in ["job", "api"] {
-            let id = id.parse().unwrap();
-            let removed = clients::remove(app, &By::COMMAND_LINE, &id, server.now());
-            removed.await.unwrap().unwrap();
+            server.office().remove_client(id, None).await.unwrap().unwrap();
         }
     }
 }

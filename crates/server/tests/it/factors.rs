@@ -1,7 +1,7 @@
 //! Second factors: what counts, what does not, and who may change them.
 
-use countersign_core::audit::By;
 use countersign_core::secret::Plain;
+use countersign_server::flow::accounts::UserAct;
 use reqwest::Method;
 use serde_json::json;
 use totp_rs::{Builder, Secret};
@@ -255,10 +255,7 @@ async fn an_administrator_resets_what_was_lost() {
     let server = server().await;
     let mut browser = server.signed_in("alice").await;
     enrolled(&mut browser).await;
-    let (app, name) = (&server.running.app, "alice".parse().unwrap());
-    assert!(
-        countersign_server::flow::factors::reset(app, &By::COMMAND_LINE, &name, server.now()).await.unwrap()
-    );
+    server.office().act_on_user("alice", UserAct::ResetFactors, None).await.unwrap().unwrap();
     browser.get("/account").await;
     browser.expect(200, "Sign in");
     server.signed_in("alice").await;
@@ -266,10 +263,7 @@ async fn an_administrator_resets_what_was_lost() {
     enrolled(&mut server.signed_in("alice").await).await;
     let mut browser = half(&server, "alice").await;
     let password = Plain::new("another password".to_owned());
-    countersign_server::flow::accounts::set_password(app, &By::COMMAND_LINE, &name, &password, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().set_password("alice", Some(password), None).await.unwrap().unwrap();
     browser.submit("totp", &[("totp", "000000")]).await;
     browser.expect(200, "Sign in");
 }

@@ -1,9 +1,7 @@
 //! Guessing and flooding, and what stops them.
 
-use countersign_core::audit::By;
 use countersign_core::grant::Origin;
 use countersign_core::secret::{Digest, Plain};
-use countersign_server::flow::accounts;
 use countersign_server::flow::login::{self, Credentials};
 use reqwest::StatusCode;
 
@@ -123,7 +121,6 @@ async fn wrong_passwords_are_limited_alike_for_real_and_invented_names() {
 #[tokio::test]
 async fn a_new_password_ends_the_wait_of_its_owner() {
     let server = server().await;
-    let app = &server.running.app;
     let mut browser = server.browser();
     browser.get("/login").await;
     for _ in 0..10 {
@@ -132,10 +129,7 @@ async fn a_new_password_ends_the_wait_of_its_owner() {
     browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
     browser.expect(429, "Too many attempts");
     let password = Plain::new(PASSWORD.to_owned());
-    accounts::set_password(app, &By::COMMAND_LINE, &"alice".parse().unwrap(), &password, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().set_password("alice", Some(password), None).await.unwrap().unwrap();
     server.signed_in("alice").await;
 }
 
@@ -220,9 +214,8 @@ async fn whoever_signed_in_before_is_not_kept_out_by_others() {
     stranger.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;
     assert_eq!(stranger.status, 429);
     // Another password makes it a stranger as well.
-    let (app, name) = (&server.running.app, "alice".parse().unwrap());
     let password = Plain::new("another password".to_owned());
-    accounts::set_password(app, &By::COMMAND_LINE, &name, &password, server.now()).await.unwrap().unwrap();
+    server.office().set_password("alice", Some(password), None).await.unwrap().unwrap();
     for _ in 0..11 {
         stranger.get("/login").await;
         stranger.submit("password", &[("username", "alice"), ("password", "wrong password")]).await;

@@ -1,13 +1,13 @@
 //! Steps 3 and 4: what people see and do, without scripts.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use std::collections::BTreeMap;
 
 use countersign_core::account::{Session, SignIn};
 use countersign_core::grant::Origin;
 use countersign_core::secret::{Digest, Plain};
 use countersign_server::flow::caller::{Caller, Proof};
-use countersign_server::flow::{accounts, decide, login};
+use countersign_server::flow::{decide, login};
 use countersign_server::store::{accounts as store_accounts, grants};
 use reqwest::header::ORIGIN;
 
@@ -347,7 +347,7 @@ async fn a_password_that_was_changed_meanwhile_starts_no_session() {
     };
     assert!(start("before").await);
     let new = Plain::new("another password".to_owned());
-    accounts::set_password(app, &By::COMMAND_LINE, &name, &new, now).await.unwrap().unwrap();
+    server.office().set_password("alice", Some(new), None).await.unwrap().unwrap();
     assert!(!start("after").await);
 }
 
@@ -468,8 +468,7 @@ async fn sessions_end_by_themselves_and_with_the_account() {
     browser.get("/account").await;
     browser.expect(200, "Sign in");
     let mut browser = server.signed_in("alice").await;
-    let name = "alice".parse().unwrap();
-    accounts::disable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
     browser.get("/account").await;
     browser.expect(200, "Sign in");
     browser.submit("password", &[("username", "alice"), ("password", PASSWORD)]).await;

@@ -1,9 +1,9 @@
 //! Step 5: collected exactly once, or not at all.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use std::sync::Arc;
 
-use countersign_server::flow::{accounts, clients};
+use countersign_server::flow::clients;
 use tokio::task::JoinSet;
 
 use crate::support::{Device, Server, server, text};
@@ -64,10 +64,9 @@ async fn a_failure_while_signing_leaves_the_code_redeemable() {
 async fn a_user_who_is_disabled_after_approving_gives_nothing_for_good() {
     let server = server().await;
     let device = approved(&server).await;
-    let name = "alice".parse().unwrap();
-    accounts::disable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "access_denied");
-    accounts::enable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Enable, None).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "access_denied");
 }
 
@@ -75,10 +74,7 @@ async fn a_user_who_is_disabled_after_approving_gives_nothing_for_good() {
 async fn a_user_who_is_removed_after_approving_gives_nothing() {
     let server = server().await;
     let device = approved(&server).await;
-    accounts::remove(&server.running.app, &By::COMMAND_LINE, &"alice".parse().unwrap(), server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().act_on_user("alice", UserAct::Remove, None).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "access_denied");
 }
 
@@ -97,10 +93,7 @@ async fn the_guard_in_the_database_stands_by_itself() {
 async fn a_client_that_is_removed_after_the_approval_gets_nothing() {
     let server = server().await;
     let device = approved(&server).await;
-    clients::remove(&server.running.app, &By::COMMAND_LINE, &"tv".parse().unwrap(), server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().remove_client("tv", None).await.unwrap().unwrap();
     server.poll(&device).await.refused(400, "invalid_client");
     server.add_client("tv", None, clients::ClientSettings::default()).await;
     server.poll(&device).await.refused(400, "access_denied");

@@ -1,9 +1,9 @@
 //! Step 6: refresh tokens rotate, and a stolen one gives itself away.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use std::sync::Arc;
 
-use countersign_server::flow::{accounts, clients::ClientSettings};
+use countersign_server::flow::clients::ClientSettings;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -138,13 +138,12 @@ async fn a_disabled_users_tokens_end_and_stay_ended() {
     let server = server().await;
     let secret = server.api().await;
     let tokens = server.login("tv", "openid").await;
-    let name = "alice".parse().unwrap();
-    accounts::disable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
     let inactive =
         async || server.introspect(&secret, text(&tokens, "access_token")).await["active"] == false;
     assert!(inactive().await);
     server.refresh("tv", refresh_token(&tokens)).await.refused(400, "invalid_grant");
-    accounts::enable(&server.running.app, &By::COMMAND_LINE, &name, server.now()).await.unwrap().unwrap();
+    server.office().act_on_user("alice", UserAct::Enable, None).await.unwrap().unwrap();
     assert!(inactive().await);
     server.refresh("tv", refresh_token(&tokens)).await.refused(400, "invalid_grant");
 }

@@ -1,6 +1,6 @@
 //! The socket door: pairing over a real WebSocket.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -237,11 +237,7 @@ async fn pairing_again_keeps_the_owner() {
     // A disabled owner's devices are closed.
     let token = paired(&server, "6f1c0d9e-58c1-4d8e-9b1a-2f00d2a4c00a").await;
     let mut connected = connect(&server, Some(&token)).await;
-    let (app, name) = (&server.running.app, "alice".parse().unwrap());
-    countersign_server::flow::accounts::disable(app, &By::COMMAND_LINE, &name, server.now())
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().act_on_user("alice", UserAct::Disable, None).await.unwrap().unwrap();
     assert_eq!(connected.closed().await, 4001);
 }
 

@@ -1,16 +1,17 @@
 //! A server, a device, a browser: what the tests speak through.
 
-use countersign_core::audit::By;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_core::audit::By;
 use countersign_core::client::GrantType;
 use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 use countersign_server::config::{Config, Sources, Value as Setting};
 use countersign_server::flow::accounts::{self, NewAccount};
 use countersign_server::flow::clients::{self, ClientSettings, Proving};
+use countersign_server::flow::office::Office;
 use countersign_server::serve::{Running, start};
 use countersign_server::world::{Clock, Entropy};
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -175,6 +176,11 @@ impl Server {
 
     pub fn now(&self) -> Timestamp {
         self.running.app.clock.now()
+    }
+
+    /// The command line at work.
+    pub fn office(&self) -> Office<'_> {
+        Office { app: &self.running.app, by: By::COMMAND_LINE, now: self.now() }
     }
 
     pub async fn add_user(&self, name: &str) {

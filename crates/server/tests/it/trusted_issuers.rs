@@ -1,6 +1,6 @@
 //! JWTs of issuers that the configuration names, from a real issuer on this machine.
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -290,9 +290,9 @@ async fn what_is_said_later_counts() {
     let taken = me(&server, &kim(json!({ "email": "alice@example.com" }))).await.ok();
     assert_eq!(taken["user"]["email"], Value::Null);
     // Whoever is disabled here is nobody here, whatever is said elsewhere.
-    let name = text(&taken["user"], "username").parse().unwrap();
-    let app = &server.running.app;
-    countersign_server::flow::accounts::disable(app, &By::COMMAND_LINE, &name, server.now())
+    server
+        .office()
+        .act_on_user(text(&taken["user"], "username"), UserAct::Disable, None)
         .await
         .unwrap()
         .unwrap();

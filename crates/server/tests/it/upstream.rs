@@ -1,7 +1,7 @@
 //! Identity providers that say what they should not, and browsers that bring back what is not theirs.
 //! (How a real provider and a real browser get on with us is tried in `tests/browser`.)
 
-use countersign_core::audit::By;
+use countersign_server::flow::accounts::UserAct;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -372,11 +372,7 @@ async fn a_disabled_person_stays_out() {
     let server = provider.server(&json!({ "claims": { "username": "name" } }), &[]).await;
     let mut browser = server.browser();
     provider.sign_in(&server, &mut browser, &json!({})).await;
-    let (app, now) = (&server.running.app, server.now());
-    countersign_server::flow::accounts::disable(app, &By::COMMAND_LINE, &"Kim".parse().unwrap(), now)
-        .await
-        .unwrap()
-        .unwrap();
+    server.office().act_on_user("Kim", UserAct::Disable, None).await.unwrap().unwrap();
     provider.sign_in(&server, &mut browser, &json!({})).await;
     browser.expect(401, "Your account there may not be used here");
 }

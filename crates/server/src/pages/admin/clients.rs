@@ -311,7 +311,7 @@ pub async fn change_client(State(app): State<Arc<App>>, PathId(id): PathId, requ
                 known,
                 &Refused::Invalid("Nothing was removed: type the client's id to go on.".to_owned()),
             ),
-            Some("remove") => match desk.office().remove_client(&id).await? {
+            Some("remove") => match desk.office().remove_client(&id, None).await? {
                 Ok(()) => redirect(desk.app, "/admin/clients"),
                 Err(wrong) => refused(&desk, known, &wrong),
             },

@@ -11,7 +11,8 @@ use countersign_core::admin::{NewUser, UserChange, UserView};
 
 use super::{Desk, Page, Said, get, post, status};
 use crate::app::App;
-use crate::flow::office::{Refused, UserAct};
+use crate::flow::accounts::UserAct;
+use crate::flow::office::Refused;
 use crate::http::{BadForm, Form, PathId, in_path};
 use crate::pages::{Outcome, PageError, render};
 
@@ -141,7 +142,7 @@ pub async fn change_user(State(app): State<Arc<App>>, PathId(name): PathId, requ
         let act = match sent.one("action") {
             Some("save") => return save(&desk, known, sent).await,
             Some("password") => {
-                let (said, password, code) = match office.set_password(&name, None).await? {
+                let (said, password, code) = match office.set_password(&name, None, None).await? {
                     Ok(made) => (Said::done("There is a new password."), made, StatusCode::OK),
                     Err(refused) => (Said::wrong(refused.to_string()), None, status(&refused)),
                 };
@@ -155,7 +156,7 @@ pub async fn change_user(State(app): State<Arc<App>>, PathId(name): PathId, requ
             Some("enable") => (UserAct::Enable, "They may sign in again."),
             _ => return Err(PageError::Form(BadForm::Broken)),
         };
-        let (code, said) = match office.act_on_user(&name, act.0).await? {
+        let (code, said) = match office.act_on_user(&name, act.0, None).await? {
             Ok(()) => (StatusCode::OK, Said::done(act.1)),
             Err(refused) => (status(&refused), Said::wrong(refused.to_string())),
         };
