@@ -17,6 +17,7 @@ use countersign_core::time::{Span, Timestamp};
 use countersign_server::app::App;
 use countersign_server::flow::accounts::UserAct;
 use countersign_server::flow::audit::exact;
+use countersign_server::flow::office::DeviceQuery;
 use countersign_server::flow::setup;
 use countersign_server::signing::{JWKS_CACHED, Stage};
 use countersign_server::store::Opening;
@@ -24,7 +25,8 @@ use countersign_server::world::{Clock, Entropy};
 use serde_json::{Value, json};
 
 use crate::args::{
-    At, ClientCommand, ClientFields, DeviceCommand, Global, KeyCommand, SweepOptions, UserCommand,
+    At, ClientCommand, ClientFields, DeviceCommand, DeviceFilter, Global, KeyCommand, SweepOptions,
+    UserCommand,
 };
 use crate::config;
 use crate::desk::Desk;
@@ -309,8 +311,9 @@ pub async fn device(global: &Global, at: At<DeviceCommand>) -> Outcome {
     let At { server, command } = at;
     let desk = Desk::open(global, server.as_deref(), Opening::Existing).await?;
     match command {
-        DeviceCommand::List { json } => {
-            let all = desk.devices().await?;
+        DeviceCommand::List { filter: DeviceFilter { user, client, from, active }, json } => {
+            let wanted = DeviceQuery { user, client, address: from, active, ..DeviceQuery::default() };
+            let all = desk.devices(wanted).await?;
             if json {
                 return output::json(&all);
             }

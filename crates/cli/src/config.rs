@@ -51,7 +51,8 @@ pub fn load(global: &Global, flags: &[(&str, &Option<String>)]) -> Outcome<Confi
 pub fn run(global: &Global, command: &ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Check => {
-            countersign_server::app::check(&load(global, &[])?)?;
+            countersign_server::serve::check(&load(global, &[])?)
+                .map_err(|error| usage(error.to_string(), "mend it in the configuration"))?;
             line("The configuration is good.")
         }
         ConfigCommand::Show { json: as_json } => {

@@ -187,10 +187,21 @@ impl Desk {
         }
     }
 
-    pub async fn devices(&self) -> Outcome<Vec<DeviceView>> {
+    pub async fn devices(&self, wanted: DeviceQuery) -> Outcome<Vec<DeviceView>> {
         match self {
-            Self::Here(app) => Ok(pages!(app, devices, DeviceQuery::default())),
-            Self::There(admin) => Ok(admin.all("/devices").await?),
+            Self::Here(app) => Ok(pages!(app, devices, wanted.clone())),
+            Self::There(admin) => {
+                let DeviceQuery { user, client, address, words, door, active } = wanted;
+                let status = active.then(|| "active".to_owned());
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                let said = [("user", user), ("client", client), ("address", address)];
+                for (name, value) in
+                    said.into_iter().chain([("q", words), ("door", door), ("status", status)])
+                {
+                    query.extend_pairs(value.map(|value| (name, value)));
+                }
+                Ok(admin.all(&format!("/devices?{}", query.finish())).await?)
+            }
         }
     }
 

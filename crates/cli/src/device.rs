@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::args::{
     KeepingOptions, LoginDoor, LoginOptions, LogoutOptions, PairOptions, ServerOption, WhoamiOptions,
 };
-use crate::failure::{Outcome, failure, usage};
+use crate::failure::{ADMINISTERING, Outcome, failure, usage};
 use crate::output::{self, line, note};
 use crate::show;
 
@@ -243,10 +243,15 @@ fn has_browser() -> bool {
     !set("SSH_CONNECTION") && (cfg!(target_os = "macos") || set("DISPLAY") || set("WAYLAND_DISPLAY"))
 }
 
-async fn stored(storage: &Storage, server: Option<&String>) -> Outcome<Kept> {
+async fn kept(storage: &Storage, server: Option<&String>) -> Outcome<Option<Kept>> {
     let (storage, server) = (storage.clone(), server.cloned());
-    let found = blocking(move || storage.load(server.as_deref())).await?;
-    found.ok_or_else(|| failure("this device is not logged in", "run `countersign login --server URL`"))
+    blocking(move || storage.load(server.as_deref())).await
+}
+
+async fn stored(storage: &Storage, server: Option<&String>) -> Outcome<Kept> {
+    kept(storage, server)
+        .await?
+        .ok_or_else(|| failure("this device is not logged in", "run `countersign login --server URL`"))
 }
 
 /// What this device has: a key of the environment, or what is kept.
@@ -320,6 +325,11 @@ pub async fn administering(server: &str) -> Outcome<Plain> {
     let keeping =
         KeepingOptions { credentials: std::env::var_os("COUNTERSIGN_CREDENTIALS").map(PathBuf::from) };
     let options = ServerOption { server: Some(server.trim_end_matches('/').to_owned()), keeping };
+    let nobody = std::env::var_os(KEY_VARIABLE).is_none_or(|key| key.is_empty())
+        && kept(&storage(&options.keeping)?, options.server.as_ref()).await?.is_none();
+    if nobody {
+        return Err(failure("this machine is not logged in to that server", ADMINISTERING));
+    }
     Ok(match having(&options).await? {
         Having::Tokens(having) => having.1.access_token,
         Having::Key(_, key) => key,

@@ -57,6 +57,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What administers a server from elsewhere.
+pub const ADMINISTERING: &str = "an administrator's API key with the scope admin does (COUNTERSIGN_API_KEY), or an administrator's login, with a second factor where one is demanded, through a client that may have that scope: countersign login --server URL --client-id ID --scope 'openid offline_access admin'";
+
 const fn client_code(error: &Error) -> u8 {
     match error {
         Error::Denied => DENIED,
@@ -86,10 +89,10 @@ fn client_hint(error: &Error) -> Option<&'static str> {
             "invalid_grant" | "invalid_token" => {
                 Some("this device was disconnected; run `countersign login` again")
             }
-            "unauthorized" => Some("this key was revoked or has expired; run `countersign login` again"),
-            "forbidden" => Some(
-                "log in anew with the scope admin, as an administrator: countersign login --scope 'openid offline_access admin'",
+            "unauthorized" => Some(
+                "this key or login was revoked or has expired: take another COUNTERSIGN_API_KEY if that is set, else run `countersign login` again",
             ),
+            "forbidden" => Some(ADMINISTERING),
             "slow_down" => Some("too many logins were started; wait a minute"),
             _ => None,
         },

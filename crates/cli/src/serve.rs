@@ -19,11 +19,15 @@ pub async fn run(global: &Global, options: ServeOptions) -> Outcome {
     let logging = countersign_server::logging::start(&config)
         .map_err(|bad| usage(bad.to_string(), "mend it in the configuration"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let running = start(config, Clock::System, Entropy::Os).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = running.stopped() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = running.stopped() => break,
+            _ = hangup.recv() => running.reload(),
+        }
     }
     running.shutdown().await;
     logging.stop().await;

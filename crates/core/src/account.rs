@@ -57,7 +57,7 @@ impl fmt::Display for Username {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub id: AccountId,
     pub name: Username,
@@ -144,8 +144,11 @@ pub struct Session {
     pub expires_at: Timestamp,
 }
 
-/// Passwords are bounded so that hashing one costs the same as hashing any other.
-pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+/// Passwords are bounded so that hashing one costs the same as hashing any other, and hold nothing that no
+/// form takes.
+pub fn is_password(text: &str) -> bool {
+    (8..=1024).contains(&text.len()) && !text.contains('\0')
+}
 
 #[cfg(test)]
 mod tests {

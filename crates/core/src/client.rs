@@ -141,7 +141,7 @@ names! {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
     /// A public client: it is known by its id alone.
     Public,
@@ -171,7 +171,7 @@ names! {
 }
 
 /// The secret before this one, for as long as both will do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldSecret {
     pub digest: Digest,
     pub until: Timestamp,
@@ -196,7 +196,7 @@ impl Authentication {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub id: ClientId,
     /// What people read on the confirm page.
@@ -244,6 +244,10 @@ pub struct Details {
     /// Its authorization requests are pushed (RFC 9126 §6).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub par_required: bool,
+    /// When a scope or the grant was taken from it last, in microseconds since the Unix epoch: what it got for
+    /// itself before is good no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_tokens_since: Option<i64>,
 }
 
 impl Client {
@@ -260,10 +264,23 @@ impl Client {
         }
     }
 
+    /// Everything that it may ask for.
+    #[must_use]
+    pub fn allowed(&self) -> Scopes {
+        if self.scopes.is_empty() { Scopes::standard() } else { self.scopes.clone() }
+    }
+
     /// What of `granted` this client may still have.
     #[must_use]
     pub fn still_allowed(&self, granted: &Scopes) -> Scopes {
-        granted.within(&if self.scopes.is_empty() { Scopes::standard() } else { self.scopes.clone() })
+        granted.within(&self.allowed())
+    }
+
+    /// Whether a token that it got for itself then is good. One that was registered anew is another.
+    #[must_use]
+    pub fn is_since(&self, made_at: Timestamp) -> bool {
+        let since = self.details.own_tokens_since.map(Timestamp::from_micros);
+        made_at >= self.created_at && since.is_none_or(|since| made_at > since)
     }
 
     /// How long its tokens live, where it is not as for everybody.

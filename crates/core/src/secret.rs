@@ -47,6 +47,14 @@ impl fmt::Debug for Plain {
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(other)
+    }
+}
+
+impl Eq for Digest {}
+
 impl Digest {
     /// SHA-256: enough for secrets of 256 random bits, which cannot be guessed.
     pub fn of(secret: &str) -> Self {

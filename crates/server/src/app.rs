@@ -130,8 +130,8 @@ impl App {
         if opening != Opening::Existing {
             create_private_folder(&config.data_dir)?;
         }
-        let store = Box::pin(Store::open(&config.database, opening, now)).await?;
         let given = Given::from_environment()?;
+        let store = Box::pin(Store::open(&config.database, opening, now)).await?;
         let vault = Vault::load(given.as_ref(), &config.key_file, &store, &entropy).await?;
         let source = given.map_or_else(|| config.key_file.display().to_string(), |given| given.source_name);
         vault.bind(&store, &source).await?;
@@ -198,6 +198,7 @@ impl App {
 pub fn check(config: &Config) -> Answer<()> {
     let _mailer = Mailer::new(config.notices.mail.as_ref()).map_err(Fault::Mail)?;
     let _places = Places::open(&config.geoip).map_err(Fault::Places)?;
+    let _given = Given::from_environment()?;
     Ok(())
 }
 

@@ -101,6 +101,11 @@ impl Form {
         Ok(Self(pairs))
     }
 
+    /// The first parameter that is none of these.
+    pub fn unknown(&self, known: &[&str]) -> Option<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).find(|name| !known.contains(name))
+    }
+
     pub fn one<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.many(name).next()
     }

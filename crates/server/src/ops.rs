@@ -1,10 +1,13 @@
 //! The private listener: is it alive, is it ready, what does it do, stop it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -15,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::flow::standing;
+use crate::router::Peer;
 
 #[derive(Clone)]
 struct Ops {
@@ -36,7 +40,28 @@ pub fn router(app: Arc<App>, stop: CancellationToken) -> Router {
         .nest("/admin/v1", routes())
         .nest("/admin/api/v1", routes())
         .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "error": "not_found" }))))
+        .layer(axum::middleware::from_fn(known_name))
         .with_state(Ops { app, stop, ready: Arc::default() })
+}
+
+/// A page in a browser of this machine may come from a name that leads here since a moment ago (DNS
+/// rebinding): who asks from here says an address, or localhost.
+async fn known_name(request: Request, next: Next) -> Response {
+    let local = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.ip().is_loopback());
+    let named =
+        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let host = named.as_ref().map_or("localhost", Authority::host);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    // Names without a dot are nobody's in the DNS.
+    if local && host.contains('.') && !address {
+        return forbidden("ask for localhost, or for an address");
+    }
+    next.run(request).await
+}
+
+fn forbidden(why: &str) -> Response {
+    let why = json!({ "error": "forbidden", "error_description": why });
+    (StatusCode::FORBIDDEN, Json(why)).into_response()
 }
 
 async fn livez() -> Response {
@@ -125,8 +150,7 @@ async fn shutdown(State(ops): State<Ops>, headers: HeaderMap) -> Response {
     // Browsers name the page behind every POST. No page has any business here, whatever it tells the
     // operator's browser to send to this machine.
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        let why = json!({ "error": "forbidden", "error_description": "not for browsers" });
-        return (StatusCode::FORBIDDEN, Json(why)).into_response();
+        return forbidden("not for browsers");
     }
     tracing::info!("asked to stop");
     ops.stop.cancel();

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -20,7 +20,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::app::{App, Fault};
+use crate::app::{self, App, Fault};
 use crate::config::{Config, Tls};
 use crate::flow::{audit, figures, setup};
 use crate::http::HEAD_BYTES;
@@ -53,12 +53,13 @@ pub struct Running {
     pub address: SocketAddr,
     pub ops_address: SocketAddr,
     stop: CancellationToken,
+    tls: Option<watch::Sender<Arc<ServerConfig>>>,
     tasks: JoinSet<()>,
 }
 
 /// Opens the store, binds both listeners and starts to serve.
 pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Running, ServeError> {
-    let tls = config.tls.as_ref().map(acceptor).transpose()?;
+    let tls = config.tls.as_ref().map(certificate).transpose()?.map(watch::Sender::new);
     let (listener, address) = bind("server.listen", config.listen).await?;
     let (ops_listener, ops_address) = bind("ops.listen", config.ops_listen).await?;
     let app = Arc::new(setup::open(config, Opening::Migrate, address, clock, entropy).await?);
@@ -68,7 +69,8 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let places = app.config.max_connections as usize;
-    tasks.spawn(accept(listener, router::router(app.clone()), tls, places, stop.clone()));
+    let newest = tls.as_ref().map(watch::Sender::subscribe);
+    tasks.spawn(accept(listener, router::router(app.clone()), newest, places, stop.clone()));
     tasks.spawn(accept(ops_listener, ops::router(app.clone(), stop.clone()), None, OPS_PLACES, stop.clone()));
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
     tasks.spawn(app.store.listen(stop.clone()));
@@ -87,13 +89,29 @@ pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Run
         );
     }
     tracing::info!(%address, public_url = app.public_url.issuer(), %ops_address, "listening");
-    Ok(Running { app, address, ops_address, stop, tasks })
+    Ok(Running { app, address, ops_address, stop, tls, tasks })
 }
 
 impl Running {
     /// Waits until somebody asks the server to stop, on the private listener.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// Reads the certificate and its key anew, for connections from now on. Files that cannot be used change
+    /// nothing.
+    pub fn reload(&self) {
+        let (Some(sender), Some(tls)) = (&self.tls, &self.app.config.tls) else {
+            tracing::info!("there is no certificate to read anew");
+            return;
+        };
+        match certificate(tls) {
+            Ok(newest) => {
+                sender.send_replace(newest);
+                tracing::info!("the certificate was read anew");
+            }
+            Err(error) => tracing::error!(%error, "the certificate stays as it is"),
+        }
     }
 
     /// Stops accepting, finishes what is under way, closes the store.
@@ -116,12 +134,20 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     Ok((listener, bound))
 }
 
-/// Whether the files can be used.
-pub fn check_tls(tls: &Tls) -> Result<(), ServeError> {
-    acceptor(tls).map(drop)
+/// Whether everything that a configuration names outside of the database can be used.
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    if let Some(tls) = &config.tls {
+        check_tls(tls)?;
+    }
+    Ok(app::check(config)?)
 }
 
-fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+/// Whether the files can be used.
+pub fn check_tls(tls: &Tls) -> Result<(), ServeError> {
+    certificate(tls).map(drop)
+}
+
+fn certificate(tls: &Tls) -> Result<Arc<ServerConfig>, ServeError> {
     let failed =
         |path: &std::path::Path, why: String| ServeError::Tls { path: path.display().to_string(), why };
     let chain = CertificateDer::pem_file_iter(&tls.cert_file)
@@ -137,13 +163,13 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| failed(&tls.cert_file, error.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 async fn accept(
     listener: TcpListener,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     places: usize,
     stop: CancellationToken,
 ) {
@@ -166,7 +192,8 @@ async fn accept(
         if stream.set_nodelay(true).is_err() {
             continue; // It is gone already.
         }
-        let (router, stop, tls) = (router.clone(), stop.clone(), tls.clone());
+        let (router, stop) = (router.clone(), stop.clone());
+        let tls = tls.as_ref().map(|newest| TlsAcceptor::from(newest.borrow().clone()));
         connections.spawn(async move {
             let _place = place;
             match tls {

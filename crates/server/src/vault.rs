@@ -58,7 +58,7 @@ pub enum VaultError {
 
 /// A key from elsewhere than the key file.
 pub struct Given {
-    base64: Zeroizing<String>,
+    key: Zeroizing<[u8; 32]>,
     pub source_name: String,
 }
 
@@ -77,17 +77,23 @@ impl Given {
     pub fn from_environment() -> Result<Option<Self>, VaultError> {
         match (std::env::var(Self::VARIABLE).ok(), std::env::var_os(Self::FILE)) {
             (Some(_), Some(_)) => Err(VaultError::Both),
-            (Some(text), None) => {
-                Ok(Some(Self { base64: Zeroizing::new(text), source_name: Self::VARIABLE.to_owned() }))
-            }
+            (Some(text), None) => Self::read(&Zeroizing::new(text), Self::VARIABLE.to_owned()).map(Some),
             (None, Some(path)) => {
                 let source_name = format!("{} ({})", Self::FILE, Path::new(&path).display());
                 match std::fs::read_to_string(&path) {
-                    Ok(text) => Ok(Some(Self { base64: Zeroizing::new(text), source_name })),
+                    Ok(text) => Self::read(&Zeroizing::new(text), source_name).map(Some),
                     Err(error) => Err(VaultError::Unreadable { source_name, why: error.to_string() }),
                 }
             }
             (None, None) => Ok(None),
+        }
+    }
+
+    fn read(base64: &str, source_name: String) -> Result<Self, VaultError> {
+        let bytes = Zeroizing::new(STANDARD.decode(base64.trim()).unwrap_or_default());
+        match <[u8; 32]>::try_from(bytes.as_slice()) {
+            Ok(key) => Ok(Self { key: Zeroizing::new(key), source_name }),
+            Err(_) => Err(VaultError::Given { source_name }),
         }
     }
 
@@ -122,12 +128,7 @@ impl Vault {
         entropy: &Entropy,
     ) -> Result<Self, VaultError> {
         match given {
-            Some(given) => {
-                let refused = || VaultError::Given { source_name: given.source_name.clone() };
-                let bytes = Zeroizing::new(STANDARD.decode(given.base64.trim()).map_err(|_| refused())?);
-                let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| refused())?;
-                Self::new(&Zeroizing::new(key))
-            }
+            Some(given) => Self::new(&given.key),
             None => {
                 let sealed = installation::read(store, installation::KEY_FINGERPRINT).await?.is_some();
                 if sealed && !file.exists() {

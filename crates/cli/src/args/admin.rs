@@ -53,9 +53,11 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Sets a new password and signs the person out everywhere; devices stay connected
+    /// Sets a new password and signs the person out everywhere; devices stay connected. Asks for it at a
+    /// terminal, makes and prints one otherwise
     Password {
         name: String,
+        /// Read the password from standard input, one line
         #[arg(long)]
         password_stdin: bool,
         #[arg(long)]
@@ -222,14 +224,17 @@ pub enum ClientCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Removes a client and disconnects all of its devices
+    /// Removes a client and disconnects all of its devices. Without `countersign-cli`, `countersign login` needs
+    /// another with --client-id
     Remove { id: ClientId },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum DeviceCommand {
-    /// Lists every credential of every door
+    /// Lists the credentials of every door, also those that ended lately
     List {
+        #[command(flatten)]
+        filter: DeviceFilter,
         #[arg(long)]
         json: bool,
     },
@@ -246,6 +251,23 @@ pub enum DeviceCommand {
         #[arg(long, value_name = "USER")]
         owner: String,
     },
+}
+
+/// What fits all of these.
+#[derive(Debug, Args)]
+pub struct DeviceFilter {
+    /// Of this user
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Of this client
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// Asked for from this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Only those that are connected
+    #[arg(long)]
+    pub active: bool,
 }
 
 /// What is disconnected at once: everything that fits all of these. Questions that are still open, or were
@@ -303,7 +325,7 @@ pub enum AuditCommand {
         #[command(flatten)]
         filter: AuditFilter,
         /// So many rows at most
-        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         #[arg(long)]
         json: bool,

@@ -11,7 +11,13 @@ pub use self::admin::*;
 
 /// Connects devices without a keyboard or browser to the people who own them.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "countersign",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 failed; 2 misused, or configured so that it cannot run; 3 somebody said no; 4 the code expired."
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
@@ -44,7 +50,7 @@ pub enum Command {
     Pair(PairOptions),
     /// Shows who this device is logged in as
     Whoami(WhoamiOptions),
-    /// Prints a valid access token, refreshing it when needed
+    /// Prints the access token of this machine, refreshed if it ends soon; whether it was revoked says whoami
     Token(ServerOption),
     /// Revokes this device's tokens at the server, then forgets them here
     Logout(LogoutOptions),

@@ -42,6 +42,16 @@ async fn kill_minus_nine_loses_nothing_that_was_answered() {
     assert_eq!(refresh(&server.url, renewed["refresh_token"].as_str().unwrap()).await.0, 200);
 }
 
+/// Whoever renews certificates sends it to every server.
+#[test]
+fn a_hangup_does_not_stop_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let id = server.child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    assert_eq!(server.terminate().0, Some(0));
+}
+
 /// The body of a request is still on its way when the server is told to stop.
 #[test]
 fn what_is_under_way_is_finished_before_the_server_stops() {
@@ -60,8 +70,10 @@ fn what_is_under_way_is_finished_before_the_server_stops() {
     let read = slow.read(&mut seen).unwrap();
     assert!(seen[..read].starts_with(b"HTTP/1.1 100"), "the handler is waiting for the body");
     let mut ops = connect(&server.ops);
-    ops.write_all(b"POST /shutdown HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    ops.write_all(
+        b"POST /shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    )
+    .unwrap();
     let mut answer = String::new();
     ops.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");

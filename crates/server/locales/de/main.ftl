@@ -46,7 +46,7 @@ second-submit = Anmelden
 second-wrong = Dieser Code ist falsch oder wurde schon verwendet. Warten Sie auf den nächsten, oder versuchen Sie es mit einem Wiederherstellungscode.
 
 totp-title = Authenticator-App einrichten
-totp-demanded = Ihr Konto braucht einen zweiten Faktor, bevor Sie damit etwas verbinden können.
+totp-demanded = Ihr Konto braucht einen zweiten Faktor, bevor es weitergehen kann.
 totp-text = Scannen Sie diesen QR-Code mit einer Authenticator-App auf Ihrem Smartphone. Von da an melden Sie sich mit Ihrem Passwort und dem Code an, den die App anzeigt.
 totp-qr = QR-Code für Ihre Authenticator-App
 totp-here = In einer App auf diesem Gerät öffnen

@@ -46,7 +46,7 @@ second-submit = Sign in
 second-wrong = This code is not right, or was used before. Wait for the next one, or try a recovery code.
 
 totp-title = Set up an authenticator app
-totp-demanded = Your account needs a second factor before it can connect anything.
+totp-demanded = Your account needs a second factor before you can go on.
 totp-text = Scan this with an authenticator app on your phone. From then on you sign in with your password and the code that the app shows.
 totp-qr = QR code for your authenticator app
 totp-here = Open it in an app on this device

@@ -46,7 +46,7 @@ second-submit = Iniciar sesión
 second-wrong = Este código no es correcto o ya se usó. Espera al siguiente o prueba con un código de recuperación.
 
 totp-title = Configurar una app de autenticación
-totp-demanded = Antes de conectar nada, tu cuenta necesita un segundo factor.
+totp-demanded = Antes de continuar, tu cuenta necesita un segundo factor.
 totp-text = Escanea esto con una app de autenticación en tu teléfono. A partir de entonces, iniciarás sesión con tu contraseña y el código que muestre la app.
 totp-qr = Código QR para tu app de autenticación
 totp-here = Abrirlo en una app de este dispositivo

@@ -46,7 +46,7 @@ second-submit = Se connecter
 second-wrong = Ce code est incorrect, ou il a déjà été utilisé. Attendez le suivant, ou essayez un code de secours.
 
 totp-title = Configurer une application d’authentification
-totp-demanded = Ajoutez d’abord une deuxième étape de vérification à votre compte : sans elle, il ne peut rien connecter.
+totp-demanded = Ajoutez d’abord une deuxième étape de vérification à votre compte pour continuer.
 totp-text = Scannez ceci avec une application d’authentification sur votre téléphone. Ensuite, vous vous connecterez avec votre mot de passe et le code affiché par l’application.
 totp-qr = Code QR pour votre application d’authentification
 totp-here = L’ouvrir dans une application sur cet appareil

@@ -46,7 +46,7 @@ second-submit = Entrar
 second-wrong = Este código não está certo ou já foi usado. Espere o próximo ou tente um código de recuperação.
 
 totp-title = Configurar um app autenticador
-totp-demanded = Sua conta precisa de uma segunda etapa de verificação antes de poder conectar qualquer coisa.
+totp-demanded = Sua conta precisa de uma segunda etapa de verificação antes de continuar.
 totp-text = Leia este código QR com um app autenticador no seu telefone. A partir daí, você entra com a sua senha e o código que o app mostra.
 totp-qr = Código QR para o seu app autenticador
 totp-here = Abrir em um app neste dispositivo

@@ -33,6 +33,7 @@ use crate::dpop;
 use crate::flow::access::{self, Bearer};
 use crate::flow::answered::{self, Begun, Kept};
 use crate::flow::caller::{self, Presented, Proof};
+use crate::flow::clients;
 use crate::flow::office::{Office, Refused};
 use crate::http::{self, Form};
 
@@ -105,9 +106,17 @@ impl Call {
         Office { app: &self.app, by: self.by.clone(), now: self.now }
     }
 
-    fn query(&self) -> Result<Form, Problem> {
-        Form::parse(self.parts.uri.query().unwrap_or_default())
-            .map_err(|bad| Problem::Invalid(bad.to_string()))
+    /// Whoever mistypes a filter must not be given everything.
+    fn query(&self, known: &[&str]) -> Result<Form, Problem> {
+        let form = Form::parse(self.parts.uri.query().unwrap_or_default())
+            .map_err(|bad| Problem::Invalid(bad.to_string()))?;
+        match form.unknown(known) {
+            Some(name) => Err(Problem::Invalid(format!(
+                "there is no parameter `{name}`; there are {}",
+                known.join(", ")
+            ))),
+            None => Ok(form),
+        }
     }
 
     /// The revision that an edit is of, if it says one (RFC 9110 §13.1.1).
@@ -121,9 +130,15 @@ impl Call {
         if text == "*" {
             return Ok(None);
         }
+        let quoted = text.trim_start_matches("W/");
+        if quoted.len() < 2 || !quoted.starts_with('"') || !quoted.ends_with('"') || quoted.contains(',') {
+            let told = "If-Match holds one ETag as it was given, in quotes, such as \"3\"; or *";
+            return Err(Problem::Invalid(told.to_owned()));
+        }
+        // Compared to the letter; a tag that is none of ours matches nothing.
         let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        // A tag that is none of ours matches nothing.
-        Ok(Some(bare.and_then(|bare| bare.parse().ok()).unwrap_or(u32::MAX)))
+        let ours = |bare: &str| bare.parse::<u32>().ok().filter(|revision| revision.to_string() == bare);
+        Ok(Some(bare.and_then(ours).unwrap_or(u32::MAX)))
     }
 }
 
@@ -167,7 +182,7 @@ where
     let (parts, bytes) = http::bytes(request).await;
     let bytes = bytes.map_err(Problem::Body)?;
     let call = Call::of(app, parts).await?;
-    let once = idempotency(&call, &bytes)?;
+    let once = idempotency(&call, &bytes).await?;
     if let Some((key, wanted)) = &once {
         match answered::begin(&call.app, key, wanted, call.now).await? {
             Begun::First => {}
@@ -246,8 +261,12 @@ fn bare(error: &serde_json::Error) -> String {
 }
 
 /// The key that a request is done once with, and what it asks for; both are this administrator's own.
-fn idempotency(call: &Call, bytes: &Bytes) -> Result<Option<(Digest, Digest)>, Problem> {
-    let Some(key) = call.parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+async fn idempotency(call: &Call, bytes: &Bytes) -> Result<Option<(Digest, Digest)>, Problem> {
+    let mut keys = call.parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        return Err(Problem::Invalid("Idempotency-Key is repeated".to_owned()));
+    }
     let visible =
         |key: &&str| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     let Some(key) = key.to_str().ok().filter(visible) else {
@@ -257,9 +276,14 @@ fn idempotency(call: &Call, bytes: &Bytes) -> Result<Option<(Digest, Digest)>, P
     if call.parts.method != Method::POST {
         return Ok(None);
     }
-    let key = Digest::of(&format!("{} {key}", call.by.actor));
-    let body = Digest::of(&String::from_utf8_lossy(bytes));
-    let wanted = format!("{} {}", call.parts.uri.path(), crate::flow::audit::hex(&body));
+    // A client that was registered anew is another.
+    let since = match &call.by.actor {
+        Actor::Client(id) => clients::known(&call.app, id).await?.map(|client| client.created_at.micros()),
+        _ => None,
+    };
+    let key = Digest::of(&format!("{} {} {key}", call.by.actor, since.unwrap_or_default()));
+    let body = crate::flow::audit::hex(&Digest::of(&String::from_utf8_lossy(bytes)));
+    let wanted = format!("{} {:?} {body}", call.parts.uri, call.seen()?);
     Ok(Some((key, Digest::of(&wanted))))
 }
 

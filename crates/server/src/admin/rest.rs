@@ -25,6 +25,10 @@ use crate::http::{Form, PathId};
 
 type Application = State<Arc<App>>;
 
+const SEARCH: [&str; 3] = ["q", "cursor", "limit"];
+/// What of the audit trail is wanted.
+const TRAIL: [&str; 7] = ["action", "user", "client", "device", "address", "since", "until"];
+
 /// No body, or an empty object.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +44,7 @@ pub fn method_not_allowed() -> Response {
 
 pub async fn clients(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&SEARCH)?;
     let page = call.office().clients(query.one("cursor"), query.one("q"), limit(&query)?).await?;
     Ok(answer(StatusCode::OK, &done(page)?))
 }
@@ -83,7 +87,7 @@ pub async fn remove_client(State(app): Application, PathId(id): PathId, parts: P
 
 pub async fn users(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&SEARCH)?;
     let page = call.office().users(query.one("cursor"), query.one("q"), limit(&query)?).await?;
     Ok(answer(StatusCode::OK, &done(page)?))
 }
@@ -153,7 +157,7 @@ pub async fn remove_user(State(app): Application, PathId(name): PathId, parts: P
 
 pub async fn devices(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&["user", "client", "address", "q", "door", "status", "cursor", "limit"])?;
     let text = |name: &str| query.one(name).map(str::to_owned);
     let active = match query.one("status") {
         None => false,
@@ -214,7 +218,7 @@ async fn filter(call: &Call, query: &Form) -> Result<Filter, Problem> {
 
 pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&[&TRAIL[..], &["cursor", "limit"]].concat())?;
     let (filter, limit) = (filter(&call, &query).await?, limit(&query)?);
     let before = query.one("cursor").map(str::parse::<AuditId>).transpose();
     let before = before.map_err(|_| Problem::Invalid("this cursor is none of ours".to_owned()))?;
@@ -229,7 +233,7 @@ pub async fn audit(State(app): Application, parts: Parts) -> Outcome {
 /// Everything that fits, as lines of JSON, the newest first.
 pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&TRAIL)?;
     let filter = filter(&call, &query).await?;
     audit::exported(&call.app, &call.by, call.now).await?;
     let mut response = audit::lines(call.app, filter).into_response();
@@ -283,7 +287,7 @@ const DAYS: std::ops::RangeInclusive<u32> = 1..=90;
 
 pub async fn figures(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
-    let query = call.query()?;
+    let query = call.query(&["days"])?;
     let days = match query.one("days").map(str::parse::<u32>) {
         None => 7,
         Some(Ok(days)) if DAYS.contains(&days) => days,

@@ -172,12 +172,6 @@ impl Config {
                 None
             }
         });
-        let tls = match (read.optional("server.tls.cert_file"), read.optional("server.tls.key_file")) {
-            (Some(cert), Some(key)) => Some(Tls { cert_file: cert.into(), key_file: key.into() }),
-            (None, None) => None,
-            (Some(_), None) => read.missing("server.tls.key_file", "server.tls.cert_file is set"),
-            (None, Some(_)) => read.missing("server.tls.cert_file", "server.tls.key_file is set"),
-        };
         let database = database(&mut read, &data_dir);
         let key_file =
             read.optional("secrets.key_file").map_or_else(|| data_dir.join("secret.key"), PathBuf::from);
@@ -202,9 +196,13 @@ impl Config {
             refresh_idle: read.seconds("tokens.refresh_idle_ttl", 1..=86_400 * 3_660),
             reuse_grace: read.span("tokens.reuse_grace", Duration::ZERO..=Duration::from_mins(10)),
         };
+        let (listen, ops_listen) = (read.socket("server.listen"), read.socket("ops.listen"));
+        if listen == ops_listen && listen.port() != 0 {
+            read.problem("ops.listen", "it must be another address than server.listen, and not a public one");
+        }
         let algs: Vec<&str> = SigningAlg::ALL.iter().map(|alg| alg.name()).collect();
         let config = Self {
-            listen: read.socket("server.listen"),
+            listen,
             public_url,
             trusted_proxies: read.networks("server.trusted_proxies"),
             hop_header: read.named(
@@ -214,8 +212,8 @@ impl Config {
             ),
             max_connections: read.count("server.max_connections"),
             max_sockets: read.count("server.max_sockets"),
-            tls,
-            ops_listen: read.socket("ops.listen"),
+            tls: tls(&mut read),
+            ops_listen,
             database,
             key_file,
             data_dir,
@@ -259,6 +257,15 @@ impl Config {
     /// The issuer, once it is known where the server listens.
     pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
         self.public_url.clone().unwrap_or_else(|| PublicUrl::local(bound.port(), self.tls.is_some()))
+    }
+}
+
+fn tls(read: &mut Reader<'_>) -> Option<Tls> {
+    match (read.optional("server.tls.cert_file"), read.optional("server.tls.key_file")) {
+        (Some(cert), Some(key)) => Some(Tls { cert_file: cert.into(), key_file: key.into() }),
+        (None, None) => None,
+        (Some(_), None) => read.missing("server.tls.key_file", "server.tls.cert_file is set"),
+        (None, Some(_)) => read.missing("server.tls.cert_file", "server.tls.key_file is set"),
     }
 }
 
@@ -339,7 +346,8 @@ impl Retention {
         Self {
             grants: read.span("retention.grants", Duration::from_hours(1)..=CENTURY),
             tokens: read.span("retention.tokens", Duration::ZERO..=CENTURY),
-            audit: read.span("retention.audit", Duration::ZERO..=CENTURY),
+            // Who writes 0 may mean for ever, and would have none.
+            audit: read.span("retention.audit", SECOND..=CENTURY),
             figures: read.span("retention.figures", Duration::from_hours(1)..=CENTURY),
             interval: read.span("retention.interval", Duration::from_millis(100)..=Duration::from_hours(24)),
             batch: read.count("retention.batch"),

@@ -82,6 +82,18 @@ pub struct Sources {
     problems: Vec<Problem>,
 }
 
+/// The key that somebody meant who wrote this after `COUNTERSIGN_`, with one line for two, or without its
+/// section. Names of one word are left alone: orchestrators invent such.
+fn meant(rest: &str) -> Option<&'static str> {
+    let known = |key: &str| {
+        let key = key.to_uppercase();
+        let last = key.rsplit('.').next().unwrap_or_default();
+        key.replace('.', "_") == rest || last == rest && last.contains('_')
+    };
+    let found = SETTINGS.iter().find(|setting| setting.key.contains('.') && known(setting.key));
+    found.map(|setting| setting.key)
+}
+
 /// The name of a key in the environment.
 pub fn variable(key: &str) -> String {
     format!("COUNTERSIGN_{}", key.to_uppercase().replace('.', "__"))
@@ -125,11 +137,18 @@ impl Sources {
     }
 
     /// Adds the variables `COUNTERSIGN_<SECTION>__<KEY>`, `COUNTERSIGN_DATA_DIR` and `COUNTERSIGN_UPSTREAM`. Others that
-    /// begin alike are not ours to judge: orchestrators invent such names.
+    /// begin alike are not ours to judge, unless they are a key's but for a line: orchestrators invent such names.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("COUNTERSIGN_") else { continue };
             if !rest.contains("__") && !matches!(rest, "DATA_DIR" | "UPSTREAM") {
+                if let Some(key) = meant(rest) {
+                    self.add(
+                        key,
+                        &name,
+                        format!("sections and keys have two lines between them: {}", variable(key)),
+                    );
+                }
                 continue;
             }
             let key = rest.replace("__", ".").to_lowercase();

@@ -42,6 +42,8 @@ fn bad_values_name_their_key_and_what_was_expected() {
         ("database.url", "mysql://x", "expected sqlite://"),
         ("rate_limit.wrong_codes_per_account", "0", "from 1 on"),
         ("tokens.signing_alg", "HS256", "ES256, RS256, EdDSA"),
+        ("ops.listen", "127.0.0.1:8628", "another address than server.listen"),
+        ("retention.audit", "0s", "from 1s"),
         ("log.format", "xml", "text, json"),
         ("log.level", "foo", "off, error, warn, info"),
         ("device.verification_path", "/login", "taken by other pages"),
@@ -107,6 +109,8 @@ fn later_sources_win_and_lists_in_the_environment_are_json() {
         ("COUNTERSIGN_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\", \"fd00::/8\"]"),
         ("COUNTERSIGN_DATA_DIR", "/data"),
         ("COUNTERSIGN_PORT_8628_TCP_ADDR", "10.0.0.1"),
+        ("COUNTERSIGN_SERVICE_HOST", "10.0.0.1"),
+        ("COUNTERSIGN_PORT", "tcp://10.0.0.1:8628"),
         ("PATH", "/bin"),
     ];
     sources.environment(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -115,6 +119,19 @@ fn later_sources_win_and_lists_in_the_environment_are_json() {
     assert_eq!(config.device.interval, Duration::from_secs(7));
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.data_dir, PathBuf::from("/data"));
+}
+
+#[test]
+fn a_line_that_is_missing_in_a_variable_is_told() {
+    for (name, meant) in [
+        ("COUNTERSIGN_PUBLIC_URL", "COUNTERSIGN_SERVER__PUBLIC_URL"),
+        ("COUNTERSIGN_SERVER_LISTEN", "COUNTERSIGN_SERVER__LISTEN"),
+    ] {
+        let mut sources = Sources::default();
+        sources.environment([(name.to_owned(), "x".to_owned())]);
+        let said = Config::from_sources(&sources).unwrap_err().to_string();
+        assert!(said.contains(&format!("({name})")) && said.contains(meant), "{said}");
+    }
 }
 
 #[test]

@@ -83,8 +83,8 @@ pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bea
         Whose::Login(login) => *login,
         Whose::Client(id) => {
             let client = clients::known(app, id).await?;
-            // One that was registered anew is another. A JWT tells whole seconds, its id tells more.
-            let same = |client: &Client| found.id.made_at() >= client.created_at;
+            // A JWT tells whole seconds, its id tells more.
+            let same = |client: &Client| client.is_since(found.id.made_at());
             let live = client
                 .as_ref()
                 .is_some_and(|client| client.may_use(GrantType::ClientCredentials) && same(client))

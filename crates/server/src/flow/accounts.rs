@@ -1,6 +1,6 @@
 //! Administering people.
 
-use countersign_core::account::{Account, PASSWORD_BYTES, Username};
+use countersign_core::account::{Account, Username, is_password};
 use countersign_core::audit::{Action, By};
 use countersign_core::id::AccountId;
 use countersign_core::secret::Plain;
@@ -42,10 +42,10 @@ pub enum AccountRefusal {
     )]
     Name(String),
     #[error(
-        "an e-mail address has an @ and no spaces, full name and tier have at most 100 visible characters"
+        "an e-mail address is one such as alice@example.com, full name and tier have at most 100 visible characters"
     )]
     Facts,
-    #[error("the password is too short or too long: use 8 to 1024 bytes")]
+    #[error("the password is too short or too long: use 8 to 1024 bytes, and no NUL")]
     Password,
     #[error("user `{0}` is {1} already")]
     Already(String, &'static str),
@@ -59,7 +59,7 @@ pub async fn add(
     new: NewAccount,
     now: Timestamp,
 ) -> Answer<Result<Account, AccountRefusal>> {
-    if !PASSWORD_BYTES.contains(&new.password.reveal().len()) {
+    if !is_password(new.password.reveal()) {
         return Ok(Err(AccountRefusal::Password));
     }
     if !new.name.stands_in_links() {
@@ -124,10 +124,10 @@ impl Changes {
     }
 }
 
+/// What mail can be sent to.
 fn is_address(text: &str) -> bool {
     let odd = |symbol: char| symbol.is_whitespace() || is_hidden(symbol);
-    let parts = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    parts && text.len() <= EMAIL_BYTES && !text.chars().any(odd)
+    text.len() <= EMAIL_BYTES && !text.chars().any(odd) && text.parse::<lettre::Address>().is_ok()
 }
 
 /// `seen` is the revision that whoever changes it has seen; without it any will do.
@@ -149,6 +149,7 @@ pub async fn edit(
         if seen.is_some_and(|seen| seen != account.revision) {
             break;
         }
+        let before = account.clone();
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         if let Some(email) = changes.email.clone() {
             account.email = some(email);
@@ -162,6 +163,9 @@ pub async fn edit(
         let admin = changes.admin.unwrap_or(account.admin);
         let promoted = admin != account.admin;
         account.admin = admin;
+        if account == before {
+            return Ok(Ok(account));
+        }
         let mut event = app.event(now, Action::UserEdited)?.by(by);
         event.account = Some(account.id);
         event.detail = promoted.then(|| if admin { "administrator" } else { "no administrator" }.to_owned());
@@ -197,7 +201,7 @@ pub async fn set_password(
     seen: Option<u32>,
     now: Timestamp,
 ) -> Answer<Result<(), AccountRefusal>> {
-    if !PASSWORD_BYTES.contains(&password.reveal().len()) {
+    if !is_password(password.reveal()) {
         return Ok(Err(AccountRefusal::Password));
     }
     let hash = password::hash(password.reveal().as_bytes(), &app.entropy)?;

@@ -11,7 +11,7 @@ use countersign_core::client::{
     MAX_ACCESS_TTL, OldSecret, SigningAlg, TokenFormat, is_absolute_uri, is_redirect_uri,
 };
 use countersign_core::policy::Exceptions;
-use countersign_core::scope::Scopes;
+use countersign_core::scope::{ADMIN, Scopes};
 use countersign_core::secret::{Digest, Plain, TokenKind};
 use countersign_core::text::label;
 use countersign_core::time::{Span, Timestamp};
@@ -382,11 +382,17 @@ pub async fn edit_with(
         if seen.is_some_and(|seen| seen != client.revision) {
             break;
         }
+        let before = client.clone();
         if let Err(refusal) = apply(&mut client, settings.clone()) {
             return Ok(Err(refusal));
         }
+        if client == before {
+            return Ok(Ok(client));
+        }
         ensure_key(app, &client, now).await?;
+        let ended = lose(&before, &mut client, now);
         let mut batch = vec![clients::update(&client)?, audit::insert(event.clone()), tell(id)];
+        batch.extend(ended);
         batch.extend(also.clone());
         if app.store.commit(batch).await?.is_done() {
             client.revision += 1;
@@ -394,6 +400,23 @@ pub async fn edit_with(
         }
     }
     Ok(Err(ClientRefusal::Changed(id.to_string())))
+}
+
+/// Ends what a client must not have again when it gets back what is being taken from it.
+fn lose(before: &Client, client: &mut Client, now: Timestamp) -> Vec<Stmt> {
+    let (had, itself) = (before.allowed(), GrantType::ClientCredentials);
+    let has = client.still_allowed(&had);
+    if has != had || (before.may_use(itself) && !client.may_use(itself)) {
+        client.details.own_tokens_since = Some(now.micros());
+    }
+    if !had.contains(ADMIN) || has.contains(ADMIN) {
+        return Vec::new();
+    }
+    vec![
+        grants::end_of_client(&client.id, now),
+        api_keys::revoke_admin_of_client(&client.id, now),
+        families::end_admin_of_client(&client.id, now),
+    ]
 }
 
 /// The old secret goes on for `overlap`, but none that is older still.
@@ -431,8 +454,7 @@ pub async fn rotate_secret(
     Ok(Err(ClientRefusal::Changed(id.to_string())))
 }
 
-/// Ends everything that the client was ever granted.
-/// `seen` as with [`edit`].
+/// Ends everything that the client was ever granted. `seen` as with [`edit`].
 pub async fn remove(
     app: &App,
     by: &By,

@@ -7,12 +7,12 @@ use countersign_core::client::SigningAlg;
 use countersign_core::code::CodeStyle;
 use countersign_core::time::Timestamp;
 
-use crate::app::App;
+use crate::app::{App, Fault};
 use crate::config::Config;
 use crate::serve;
 use crate::signing::Stage;
 use crate::store::{Location, Opening, SCHEMA_VERSION, Store, StoreError, accounts, doctor, grants, keys};
-use crate::vault::Given;
+use crate::vault::{Given, VaultError};
 use crate::world::{Clock, Entropy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,14 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         ));
     }
     if let Some(tls) = &config.tls {
+        if mode(&tls.key_file).is_some_and(|mode| mode & 0o007 != 0) {
+            let shown = tls.key_file.display();
+            found.push(risky(
+                "TLS key",
+                format!("everybody on this machine can read {shown}"),
+                format!("chmod 640 {shown}"),
+            ));
+        }
         found.push(match serve::check_tls(tls) {
             Ok(()) => good("TLS", "the certificate and its key can be used"),
             Err(error) => broken("TLS", error.to_string(), "give readable PEM files that belong together"),
@@ -200,11 +208,18 @@ async fn database(config: &Config, now: Timestamp) -> Result<Vec<Finding>, Findi
         ),
     });
     found.push(clock(&store, now).await.map_err(unreadable)?);
-    if accounts::list(&store).await.map_err(unreadable)?.is_empty() {
+    let people = accounts::list(&store).await.map_err(unreadable)?;
+    if people.is_empty() {
         found.push(risky(
             "people",
             "there is nobody who could approve anything",
             "countersign user add NAME",
+        ));
+    } else if !people.iter().any(|account| account.admin && account.is_enabled()) {
+        found.push(risky(
+            "people",
+            "nobody is an administrator, so nobody sees /admin",
+            "countersign user edit NAME --admin true",
         ));
     }
     let live = grants::live(&store, now).await.map_err(unreadable)?;
@@ -259,11 +274,14 @@ async fn signing(config: &Config, now: Timestamp) -> Finding {
     let app = match opened {
         Ok(app) => app,
         Err(error) => {
-            return broken(
-                "keys",
-                error.to_string(),
-                "put back the key file that this database was first started with, or its backup",
-            );
+            let mend = match &error {
+                Fault::Vault(VaultError::File { .. }) => "mend the key file",
+                Fault::Vault(VaultError::Given { .. } | VaultError::Unreadable { .. } | VaultError::Both) => {
+                    "mend that variable"
+                }
+                _ => "put back the key file that this database was first started with, or its backup",
+            };
+            return broken("keys", error.to_string(), mend);
         }
     };
     let finding =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_core::account::{Account, PASSWORD_BYTES, Session, SignIn, Username};
+use countersign_core::account::{Account, Session, SignIn, Username, is_password};
 use countersign_core::audit::Action;
 use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
@@ -124,7 +124,7 @@ async fn check(
             return Ok(SignedIn::Limited(wait));
         }
     };
-    let usable = PASSWORD_BYTES.contains(&credentials.password.reveal().len());
+    let usable = is_password(credentials.password.reveal());
     let hash = found.as_ref().filter(|_| usable).and_then(|(_, hash)| hash.clone());
     let password = if usable { credentials.password } else { Plain::new(String::new()) };
     let right = match app.hasher.verify(password, hash.clone()).await {

@@ -1,6 +1,7 @@
 //! Administration in the words of `countersign_core::admin`, for every way in: over HTTP, on pages, on
 //! the command line.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,7 +11,7 @@ use countersign_core::admin::{
     ClientChange, ClientView, DeviceView, KeyView, NewClient, NewUser, Page, Rotation, SweepRequest, Swept,
     UserChange, UserView,
 };
-use countersign_core::audit::By;
+use countersign_core::audit::{Actor, By};
 use countersign_core::client::{AuthMethod, Authentication, Client, ClientId, GrantType};
 use countersign_core::grant::Door;
 use countersign_core::id::DeviceId;
@@ -92,28 +93,49 @@ pub struct Office<'a> {
     pub now: Timestamp,
 }
 
-/// The place of one item in a list, as it stands in a cursor.
-fn cursor(of: &str) -> String {
-    URL_SAFE_NO_PAD.encode(of)
+/// A list that is read page by page.
+#[derive(Clone, Copy)]
+enum List {
+    Clients,
+    Users,
+    Devices,
 }
 
-fn read_cursor(cursor: Option<&str>) -> Result<Option<String>, Refused> {
-    let read = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    match cursor {
-        None => Ok(None),
-        Some(text) => match read(text) {
-            Some(read) => Ok(Some(read)),
-            None => Err(invalid("this cursor is none of ours; begin again without one")),
-        },
+impl List {
+    /// Begins its cursors: the place in one list is none in another.
+    const fn mark(self) -> char {
+        match self {
+            Self::Clients => 'c',
+            Self::Users => 'u',
+            Self::Devices => 'd',
+        }
     }
-}
 
-/// A page of what was read with one more than fits.
-fn paged<T, V>(mut all: Vec<T>, limit: u32, place: impl Fn(&T) -> String, view: impl Fn(T) -> V) -> Page<V> {
-    let more = all.len() > limit as usize;
-    all.truncate(limit as usize);
-    let next = all.last().filter(|_| more).map(|last| cursor(&place(last)));
-    Page { items: all.into_iter().map(view).collect(), next }
+    /// The place where a page goes on.
+    fn after<T: FromStr>(self, cursor: Option<&str>) -> Result<Option<T>, Refused> {
+        let place = |text: &str| {
+            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+            let place = text.strip_prefix(self.mark())?;
+            if place.chars().any(char::is_control) { None } else { place.parse().ok() }
+        };
+        let odd = || invalid("this cursor is none of this list's; begin again without one");
+        cursor.map(|text| place(text).ok_or_else(odd)).transpose()
+    }
+
+    /// A page of what was read with one more than fits.
+    fn page<T, V>(
+        self,
+        mut all: Vec<T>,
+        limit: u32,
+        place: impl Fn(&T) -> String,
+        view: impl Fn(T) -> V,
+    ) -> Page<V> {
+        let more = all.len() > limit as usize;
+        all.truncate(limit as usize);
+        let cursor = |last: &T| URL_SAFE_NO_PAD.encode(format!("{}{}", self.mark(), place(last)));
+        let next = all.last().filter(|_| more).map(cursor);
+        Page { items: all.into_iter().map(view).collect(), next }
+    }
 }
 
 /// What of the inventory somebody wants to see.
@@ -166,9 +188,7 @@ pub fn client_view(client: &Client, secret: Option<Plain>) -> ClientView {
 
 /// What was said, in the words of the domain.
 pub fn settings(change: ClientChange) -> Result<ClientSettings, Refused> {
-    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        text: Option<String>,
-    ) -> Result<Option<T>, Refused> {
+    fn parse<T: FromStr<Err: std::fmt::Display>>(text: Option<String>) -> Result<Option<T>, Refused> {
         text.map(|text| text.parse().map_err(invalid)).transpose()
     }
     let grants = change.grants.map(|all| all.iter().map(|name| name.parse::<GrantType>()).collect());
@@ -255,9 +275,10 @@ fn known_user(name: &str) -> Result<Username, Refused> {
 
 impl Office<'_> {
     pub async fn clients(&self, at: Option<&str>, words: Option<&str>, limit: u32) -> Done<Page<ClientView>> {
-        let after = known!(read_cursor(at));
+        let after: Option<String> = known!(List::Clients.after(at));
         let all = clients::page(self.app, after.as_deref(), words, limit + 1).await?;
-        Ok(Ok(paged(all, limit, |client| client.id.to_string(), |client| client_view(&client, None))))
+        let view = |client| client_view(&client, None);
+        Ok(Ok(List::Clients.page(all, limit, |client| client.id.to_string(), view)))
     }
 
     pub async fn client(&self, id: &str) -> Done<ClientView> {
@@ -299,9 +320,10 @@ impl Office<'_> {
     }
 
     pub async fn users(&self, at: Option<&str>, words: Option<&str>, limit: u32) -> Done<Page<UserView>> {
-        let after = known!(read_cursor(at));
+        let after: Option<String> = known!(List::Users.after(at));
         let all = accounts::page(self.app, after.as_deref(), words, limit + 1).await?;
-        Ok(Ok(paged(all, limit, |account| account.name.to_string(), |account| user_view(&account, None))))
+        let view = |account| user_view(&account, None);
+        Ok(Ok(List::Users.page(all, limit, |account| account.name.to_string(), view)))
     }
 
     pub async fn user(&self, name: &str) -> Done<UserView> {
@@ -337,9 +359,24 @@ impl Office<'_> {
     pub async fn edit_user(&self, name: &str, change: UserChange, seen: Option<u32>) -> Done<UserView> {
         let name = known!(known_user(name));
         let UserChange { email, full_name, tier, admin } = change;
+        if admin == Some(false) {
+            known!(self.not_oneself(&name).await?);
+        }
         let changes = Changes { email, full_name, tier, admin };
         let edited = accounts::edit(self.app, &self.by, &name, changes, seen, self.now).await?;
         Ok(Ok(user_view(&known!(edited), None)))
+    }
+
+    /// Whoever administers alone could not be let in again by anybody.
+    async fn not_oneself(&self, name: &Username) -> Done<()> {
+        let Actor::Administrator(me) = &self.by.actor else { return Ok(Ok(())) };
+        let found = accounts::find(self.app, name).await?;
+        Ok(if found.is_some_and(|account| account.id == *me) {
+            let told = "nobody locks themself out: another administrator can do that, or `countersign user` on the server's machine";
+            Err(Refused::Conflict(told.to_owned()))
+        } else {
+            Ok(())
+        })
     }
 
     /// The new password, if it was made here.
@@ -357,15 +394,15 @@ impl Office<'_> {
 
     pub async fn act_on_user(&self, name: &str, act: UserAct, seen: Option<u32>) -> Done<()> {
         let name = known!(known_user(name));
+        if matches!(act, UserAct::Disable | UserAct::Remove) {
+            known!(self.not_oneself(&name).await?);
+        }
         known!(accounts::act(self.app, &self.by, &name, act, seen, self.now).await?);
         Ok(Ok(()))
     }
 
     pub async fn devices(&self, at: Option<&str>, query: DeviceQuery, limit: u32) -> Done<Page<DeviceView>> {
-        let before = known!(read_cursor(at));
-        let before = before.map(|text| text.parse::<DeviceId>()).transpose();
-        let before =
-            known!(before.map_err(|_| invalid("this cursor is none of ours; begin again without one")));
+        let before: Option<DeviceId> = known!(List::Devices.after(at));
         let door = query.door.as_deref().map(|name| {
             Door::ALL
                 .into_iter()
@@ -383,7 +420,12 @@ impl Office<'_> {
             before,
         };
         let found = devices::search(self.app, &search, door, limit + 1, self.now).await?;
-        Ok(Ok(paged(found, limit, |device| device.id.to_string(), |device| device_view(&device))))
+        Ok(Ok(List::Devices.page(
+            found,
+            limit,
+            |device| device.id.to_string(),
+            |device| device_view(&device),
+        )))
     }
 
     pub async fn revoke_device(&self, id: &str) -> Done<()> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign_core::audit::{Action, Event};
-use countersign_core::client::{AuthMethod, Client, ClientId, GrantType, SigningAlg};
+use countersign_core::client::{AuthMethod, Authentication, Client, ClientId, GrantType, SigningAlg};
 use countersign_core::grant::Origin;
 use countersign_core::id::TokenId;
 use countersign_core::scope::Scopes;
@@ -26,6 +26,7 @@ use crate::telemetry::trace::TRACE;
 #[serde(default)]
 pub struct Metadata {
     pub client_id: Option<String>,
+    client_secret: Option<Plain>,
     client_name: Option<String>,
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
@@ -180,6 +181,16 @@ pub async fn change(
     let same = |method: &str| client.authentication.methods().iter().any(|known| known.name() == method);
     if method.is_some_and(|method| !same(&method)) {
         return Ok(Some(Err(odd("token_endpoint_auth_method cannot be changed; register anew"))));
+    }
+    // It may say the one that it has, and chooses none.
+    let own_secret = |secret: &Plain| match &client.authentication {
+        Authentication::Secret { digest, .. } => digest.matches(&secret.digest()),
+        Authentication::Public | Authentication::Keys { .. } => false,
+    };
+    if metadata.client_secret.as_ref().is_some_and(|secret| !own_secret(secret)) {
+        return Ok(Some(Err(odd(
+            "client_secret is not the client's; a client chooses none, so leave it out",
+        ))));
     }
     let settings = match metadata.settings(&client.id, &registration.scopes) {
         Ok(settings) => settings,

@@ -1,6 +1,6 @@
 //! The browsers that somebody is signed in with, and the password that they signed in with.
 
-use countersign_core::account::{Account, PASSWORD_BYTES, Session};
+use countersign_core::account::{Account, Session, is_password};
 use countersign_core::audit::Action;
 use countersign_core::grant::Origin;
 use countersign_core::id::AccountId;
@@ -74,7 +74,7 @@ pub async fn change_password(
     if !app.config.passwords || !factors::may_change(app, session, now).await? {
         return Ok(Changed::Refused);
     }
-    if !PASSWORD_BYTES.contains(&password.reveal().len()) {
+    if !is_password(password.reveal()) {
         return Ok(Changed::Unfit);
     }
     // Each costs as much as a sign-in.

@@ -74,7 +74,7 @@ async fn own(app: &App, parts: &Parts, id: &str) -> Result<Client, OAuthError> {
 
 pub async fn look(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {
     let client = own(&app, &parts, &id).await?;
-    Ok(no_store(Json(shown(&app, &client, None, None))))
+    Ok(no_store(Json(shown(&app, &client, None, Some(&token(&app, &parts)?)))))
 }
 
 pub async fn change(State(app): State<Arc<App>>, PathId(id): PathId, request: Request) -> Outcome {
@@ -89,7 +89,7 @@ pub async fn change(State(app): State<Arc<App>>, PathId(id): PathId, request: Re
     let from = http::origin(&parts);
     let changed = register::change(&app, client, &token, metadata, &from, now).await?;
     let changed = changed.ok_or(OAuthError::InvalidToken)?.map_err(refused)?;
-    Ok(no_store(Json(shown(&app, &changed, None, None))))
+    Ok(no_store(Json(shown(&app, &changed, None, Some(&token)))))
 }
 
 pub async fn unregister(State(app): State<Arc<App>>, PathId(id): PathId, parts: Parts) -> Outcome {

@@ -41,6 +41,8 @@ statements! {
     INHERIT = "UPDATE api_key SET made_with = (SELECT device_grant.made_with FROM device_grant WHERE device_grant.id = ?2) WHERE id = ?1";
     INHERIT_OF_KEY = "UPDATE api_key SET made_with = (SELECT old.made_with FROM api_key AS old WHERE old.id = ?2) WHERE id = ?1";
     REVOKE_ADMIN = "UPDATE api_key SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL AND ' ' || scopes || ' ' LIKE '% admin %'";
+    REVOKE_ADMIN_OF_CLIENT = "UPDATE api_key SET revoked_at = ?2 WHERE revoked_at IS NULL AND ' ' || scopes || ' ' LIKE '% admin %' \
+                              AND (client_id = ?1 OR made_with IN (SELECT id FROM token_family WHERE client_id = ?1))";
     REVOKE_MADE_WITH_CLIENT = "UPDATE api_key SET revoked_at = ?2 WHERE revoked_at IS NULL AND made_with IN (SELECT id FROM token_family WHERE client_id = ?1)";
     REVOKE_MADE_WITH = "UPDATE api_key SET revoked_at = ?2 WHERE made_with = ?1 AND revoked_at IS NULL";
     INSERT = "INSERT INTO api_key (id, digest, account_id, client_id, grant_id, name, shown, scopes, address, user_agent, \
@@ -183,6 +185,11 @@ pub fn inherit_of_key(key: DeviceId, old: DeviceId) -> Stmt {
 
 pub fn revoke_made_with_client(client: &ClientId, now: Timestamp) -> Stmt {
     Stmt::any(REVOKE_MADE_WITH_CLIENT, vec![client.into(), now.into()])
+}
+
+/// Keys that administer, and were got or made with this client.
+pub fn revoke_admin_of_client(client: &ClientId, now: Timestamp) -> Stmt {
+    Stmt::any(REVOKE_ADMIN_OF_CLIENT, vec![client.into(), now.into()])
 }
 
 /// Keys of this person's that administer.

@@ -55,6 +55,7 @@ statements! {
     END_OWN = "UPDATE token_family SET ended_at = ?3 WHERE id = ?1 AND account_id = ?2 AND ended_at IS NULL";
     END_OF_ACCOUNT = "UPDATE token_family SET ended_at = ?2 WHERE account_id = ?1 AND ended_at IS NULL";
     END_ADMIN = "UPDATE token_family SET ended_at = ?2 WHERE account_id = ?1 AND ended_at IS NULL AND ' ' || scopes || ' ' LIKE '% admin %'";
+    END_ADMIN_OF_CLIENT = "UPDATE token_family SET ended_at = ?2 WHERE client_id = ?1 AND ended_at IS NULL AND ' ' || scopes || ' ' LIKE '% admin %'";
     END_OF_CLIENT = "UPDATE token_family SET ended_at = ?2 WHERE client_id = ?1 AND ended_at IS NULL";
     ISSUE = "INSERT INTO refresh_token (digest, family_id, parent, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     SPEND = "UPDATE refresh_token SET spent_at = ?2 WHERE digest = ?1 AND spent_at IS NULL AND expires_at > ?2";
@@ -204,6 +205,11 @@ pub fn end_of_account(account: AccountId, now: Timestamp) -> Stmt {
 /// Those that may administer.
 pub fn end_admin(account: AccountId, now: Timestamp) -> Stmt {
     Stmt::any(END_ADMIN, vec![account.into(), now.into()])
+}
+
+/// Logins with this client that administer.
+pub fn end_admin_of_client(client: &ClientId, now: Timestamp) -> Stmt {
+    Stmt::any(END_ADMIN_OF_CLIENT, vec![client.into(), now.into()])
 }
 
 pub fn end_of_client(client: &ClientId, now: Timestamp) -> Stmt {

@@ -88,6 +88,8 @@ async fn what_people_are_called_holds_nothing_that_is_not_seen() {
         json!({ "email": "a@b.example\r\nBcc: x@y.example" }),
         json!({ "email": "x" }),
         json!({ "email": "@" }),
+        json!({ "email": "a@b.example,d@e.example" }),
+        json!({ "email": "<a@b.example>" }),
         json!({ "full_name": "a\u{202e}b" }),
     ] {
         ask.send(Method::PATCH, "/users/alice", Some(bad.clone())).await.problem(422, "invalid");
@@ -95,6 +97,9 @@ async fn what_people_are_called_holds_nothing_that_is_not_seen() {
         new["name"] = json!("mallory");
         ask.post("/users", new).await.problem(422, "invalid");
     }
+    // No form takes it, so nobody could sign in with it.
+    let nul = json!({ "password": "correct\0horse battery" });
+    ask.post("/users/alice/password", nul).await.problem(422, "invalid");
 }
 
 #[tokio::test]
@@ -131,7 +136,7 @@ async fn what_changed_since_it_was_looked_at_is_left_alone() {
     server.add_client("kiosk", None, ClientSettings::default()).await;
     let with = |tag: &str| Ask::new(&server, &token).with("if-match", tag);
     let acts = ["sign-out", "reset-factors", "password", "disable", "enable"];
-    for stale in ["\"7\"", "W/\"1\"", "mine"] {
+    for stale in ["\"7\"", "W/\"1\"", "\"+1\"", "\"01\""] {
         for act in acts {
             with(stale).post(&format!("/users/bob/{act}"), json!({})).await.problem(412, "changed");
         }
@@ -153,6 +158,116 @@ async fn what_changed_since_it_was_looked_at_is_left_alone() {
         assert_eq!(with(seen).send(Method::DELETE, path, None).await.status, 204);
         with(seen).send(Method::DELETE, path, None).await.problem(404, "not-found");
     }
+}
+
+/// Nobody gets a login back that administered, by giving its client the scope back.
+#[tokio::test]
+async fn logins_end_with_the_scope_of_their_client() {
+    let (server, token) = office().await;
+    let settings =
+        ClientSettings { scopes: Some("openid admin".parse().unwrap()), ..ClientSettings::default() };
+    server.add_client("laptop", None, settings).await;
+    let ask = Ask::new(&server, &token);
+    let login = server.login("laptop", "openid admin").await;
+    let plain = server.login("laptop", "openid").await;
+    let waits = server.ask("laptop", "openid admin").await;
+    server.signed_in("alice").await.approve(&waits).await;
+    for scopes in [json!(["openid"]), json!(["openid", "admin"])] {
+        ask.send(Method::PATCH, "/clients/laptop", Some(json!({ "scopes": scopes }))).await.ok();
+        let old = Ask::new(&server, text(&login, "access_token"));
+        old.send(Method::GET, "/keys", None).await.problem(401, "unauthorized");
+        server.refresh("laptop", text(&login, "refresh_token")).await.refused(400, "invalid_grant");
+        server.poll(&waits).await.refused(400, "access_denied");
+    }
+    server.refresh("laptop", text(&plain, "refresh_token")).await.ok();
+}
+
+/// Who mistypes a filter is not given everything, and the place in one list is none in another.
+#[tokio::test]
+async fn what_is_asked_of_lists_is_said_right() {
+    let (server, token) = office().await;
+    server.add_user("bob").await;
+    let ask = Ask::new(&server, &token);
+    for path in ["/clients?limt=2", "/users?Q=x", "/devices?usr=a", "/audit?actoin=grant", "/figures?day=1"] {
+        ask.send(Method::GET, path, None).await.problem(422, "invalid");
+    }
+    ask.send(Method::GET, "/audit/export?actoin=grant", None).await.problem(422, "invalid");
+    let next = text(&ask.get("/users?limit=1").await, "next").to_owned();
+    assert_eq!(ask.get(&format!("/users?limit=1&cursor={next}")).await["items"][0]["name"], "bob");
+    // As well as NUL, which no database takes, after each list's mark.
+    for cursor in [next.as_str(), "AAAA", "YwBh", "dQBh", "ZABh"] {
+        for list in ["clients", "devices", "users"] {
+            let path = format!("/{list}?cursor={cursor}");
+            if (list, cursor) != ("users", &next) {
+                ask.send(Method::GET, &path, None).await.problem(422, "invalid");
+            }
+        }
+    }
+}
+
+/// Whoever administers alone could not be let in again by anybody.
+#[tokio::test]
+async fn nobody_locks_themself_out() {
+    let (server, token) = office().await;
+    let ask = Ask::new(&server, &token);
+    ask.post("/users/alice/disable", json!({})).await.problem(409, "conflict");
+    ask.send(Method::DELETE, "/users/alice", None).await.problem(409, "conflict");
+    let demote = Some(json!({ "admin": false }));
+    ask.send(Method::PATCH, "/users/alice", demote).await.problem(409, "conflict");
+    assert_eq!(ask.get("/users/alice").await["status"], "enabled");
+}
+
+/// What is as it was is no change: nobody else's `ETag` goes stale.
+#[tokio::test]
+async fn nothing_comes_of_a_change_that_changes_nothing() {
+    let (server, token) = office().await;
+    let ask = Ask::new(&server, &token);
+    let edits = async || server.count("audit WHERE action IN ('user.edited', 'client.edited')").await;
+    let earlier = edits().await;
+    for (path, same) in [("/users/alice", json!({ "admin": true })), ("/clients/console", json!({}))] {
+        let before = ask.get(path).await;
+        assert_eq!(ask.send(Method::PATCH, path, Some(same)).await.ok(), before);
+    }
+    assert_eq!(edits().await, earlier);
+}
+
+/// A key stands for one request of one caller: with what it saw, and of who it is.
+#[tokio::test]
+async fn an_idempotency_key_is_of_one_request_of_one_caller() {
+    let (server, token) = office().await;
+    server.add_client("kiosk", Some(()), ClientSettings::default()).await;
+    let rotate = async |seen: &str| {
+        let ask = Ask::new(&server, &token).with("idempotency-key", "one").with("if-match", seen);
+        ask.post("/clients/kiosk/rotate-secret", json!({})).await
+    };
+    let first = rotate("\"1\"").await.ok();
+    assert_eq!(rotate("\"1\"").await.ok(), first);
+    rotate("\"2\"").await.problem(422, "key-reused");
+    let request = server.http.post(server.url(&format!("{API}/users/alice/sign-out"))).bearer_auth(&token);
+    let twice = request.header("idempotency-key", "a").header("idempotency-key", "b").send().await.unwrap();
+    assert_eq!(twice.status(), 422);
+    // Whoever is called so later is another, and is not told what was answered before.
+    let machine = || ClientSettings {
+        grants: Some(vec![GrantType::ClientCredentials]),
+        scopes: Some("admin".parse().unwrap()),
+        ..ClientSettings::default()
+    };
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let secret = server.add_client("robot", Some(()), machine()).await;
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "robot"),
+            ("client_secret", &secret),
+            ("scope", "admin"),
+        ];
+        let own = server.post("/oauth2/v1/token", &form).await.ok();
+        let ask = Ask::new(&server, text(&own, "access_token")).with("idempotency-key", "mine");
+        told.push(ask.post("/users/alice/password", json!({})).await.ok());
+        server.office().remove_client("robot", None).await.unwrap().unwrap();
+        server.pass(1);
+    }
+    assert_ne!(told[0], told[1]);
 }
 
 /// Of a change and a removal at once, each of what was looked at, one is done.

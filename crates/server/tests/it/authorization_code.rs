@@ -141,6 +141,7 @@ async fn a_code_is_good_once_soon_and_for_who_asked() {
     }
     // None of that ended anything: only whoever has the verifier can have had the code.
     redeem(&server, &code, &[("code_verifier", "")]).await.refused(400, "invalid_request");
+    redeem(&server, &code, &[("redirect_uri", "")]).await.refused(400, "invalid_grant");
     redeem(&server, &code, &[("client_id", "tv")]).await.refused(400, "unauthorized_client");
     // It is no device code, and a device code is none of these.
     let form = [("grant_type", crate::support::DEVICE_CODE), ("client_id", "app"), ("device_code", &code)];

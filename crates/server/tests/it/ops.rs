@@ -164,6 +164,26 @@ async fn it_serves_tls_by_itself() {
     assert!(login.headers()["set-cookie"].to_str().unwrap().starts_with("__Host-"));
     assert!(login.headers().contains_key("strict-transport-security"));
     assert!(server.http.get(server.url("/login")).send().await.is_err(), "plain http is not answered");
+    // A renewed one is read without a restart; one that cannot be used changes nothing.
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let root = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap();
+    let renewed = || {
+        reqwest::Client::builder()
+            .tls_certs_only([root.clone()])
+            .build()
+            .unwrap()
+            .get(format!("{issuer}/login"))
+    };
+    assert!(renewed().send().await.is_err());
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    server.running.reload();
+    assert!(renewed().send().await.is_err(), "the key is another's");
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    server.running.reload();
+    assert_eq!(renewed().send().await.unwrap().status().as_u16(), 200);
+    std::fs::write(&cert, "junk").unwrap();
+    server.running.reload();
+    assert_eq!(renewed().send().await.unwrap().status().as_u16(), 200);
 }
 
 #[tokio::test]
@@ -176,6 +196,24 @@ async fn no_page_in_a_browser_stops_it() {
         assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{name}: {value}");
     }
     assert_eq!(ops(&server, "/readyz").await.0, 200);
+}
+
+/// DNS rebinding: a page's own name leads to this machine since a moment ago.
+#[tokio::test]
+async fn it_answers_to_no_name_that_it_does_not_have() {
+    let server = server().await;
+    for (host, status) in [
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example:9628", 403),
+        ("localhost", 200),
+        ("LOCALHOST:9628", 200),
+        ("127.0.0.1:9628", 200),
+        ("[::1]:9628", 200),
+        ("countersign", 200),
+    ] {
+        let request = server.http.get(server.ops("/metrics")).header("host", host);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{host}");
+    }
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn a_client_changes_itself_and_nobody_else() {
     let path = format!("/oauth2/v1/register/{}", text(&mine, "client_id"));
     assert!(text(&mine, "registration_client_uri").ends_with(&path));
     let seen = call(&server, Method::GET, &path, Some(token), &json!({})).await.ok();
-    assert_eq!((text(&seen, "client_name"), seen.get("registration_access_token")), ("Blinds", None));
+    assert_eq!((text(&seen, "client_name"), text(&seen, "registration_access_token")), ("Blinds", token));
     let theirs = format!("/oauth2/v1/register/{}", text(&other, "client_id"));
     for (path, token) in [
         (theirs.as_str(), token),
@@ -123,6 +123,9 @@ async fn a_client_changes_itself_and_nobody_else() {
     changed["token_endpoint_auth_method"] = json!("client_secret_post");
     call(&server, Method::PUT, &path, Some(token), &changed).await.refused(400, "invalid_client_metadata");
     changed["token_endpoint_auth_method"] = json!("none");
+    changed["client_secret"] = json!("one of my own");
+    call(&server, Method::PUT, &path, Some(token), &changed).await.refused(400, "invalid_client_metadata");
+    changed.as_object_mut().unwrap().remove("client_secret");
     let seen = call(&server, Method::PUT, &path, Some(token), &changed).await.ok();
     assert_eq!(text(&seen, "client_name"), "Better blinds");
     let tokens = server.login(text(&mine, "client_id"), "openid").await;

@@ -83,6 +83,8 @@ fn show(mut list: ListPage, refused: Option<&Refused>) -> Outcome {
     match refused {
         None => render(StatusCode::OK, &list),
         Some(refused) => {
+            // Nothing was looked for.
+            list.none = "";
             list.said = Said::wrong(refused.to_string());
             render(status(refused), &list)
         }
