@@ -165,7 +165,7 @@ fn row(view: AuditView) -> Vec<String> {
         view.user_id.map(|id| format!("user {id}")),
         view.client_id.as_ref().map(|id| format!("client {id}")),
     ];
-    let by = (!themselves.contains(&Some(view.actor.clone()))).then_some(view.actor);
+    let by = if themselves.contains(&Some(view.actor.clone())) { "self".to_owned() } else { view.actor };
     // To the second.
     let at = view.at.split_once('.').map_or_else(|| view.at.clone(), |(at, _)| format!("{at}Z"));
     vec![
@@ -173,7 +173,7 @@ fn row(view: AuditView) -> Vec<String> {
         view.action,
         view.outcome,
         or_dash(view.username.or(view.client_id)),
-        or_dash(by),
+        by,
         or_dash(view.address),
         or_dash(view.reason),
     ]

@@ -67,6 +67,16 @@ async fn every_command_does_the_same_from_elsewhere() {
         let list = [list.as_slice(), &["--json"]].concat();
         assert_eq!(json(&there(&list)), json(&here(folder.path(), &list)), "{list:?}");
     }
+    for (filter, count) in [
+        (&["--user", "Alice", "--client", "console", "--active"][..], 1),
+        (&["--from", "127.0.0.1"], 1),
+        (&["--from", "203.0.113.7"], 0),
+        (&["--user", "nobody"], 0),
+    ] {
+        let list = [&["device", "list", "--json"], filter].concat();
+        assert_eq!(json(&there(&list)), json(&here(folder.path(), &list)), "{filter:?}");
+        assert_eq!(json(&there(&list)).as_array().unwrap().len(), count, "{filter:?}");
+    }
     let bob = json(&there(&["user", "add", "bob", "--tier", "gold", "--json"]));
     assert!(bob["password"].is_string() && bob["tier"] == "gold");
     assert!(json(&there(&["user", "password", "bob", "--json"]))["password"].is_string());
@@ -122,6 +132,12 @@ async fn a_login_without_the_scope_hears_what_to_do() {
     login(folder.path(), &server, "openid offline_access").await;
     let (code, error) = failure(&there(folder.path(), &server, &["user", "list"]));
     assert!(code == Some(1) && error.contains("--scope 'openid offline_access admin'"), "{error}");
+    std::fs::remove_file(folder.path().join("elsewhere/kept.json")).unwrap();
+    let (code, error) = failure(&there(folder.path(), &server, &["user", "list"]));
+    assert!(
+        code == Some(1) && error.contains("not logged in") && error.contains("--client-id ID"),
+        "{error}"
+    );
     add_user(folder.path(), "bob");
 }
 

@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("rate_limit.wrong_passwords_per_address", "100", "wrong passwords in 15 minutes for one address, then a growing wait"),
     setting("retention.grants", "7d", "how long ended grants are kept; an hour, if nobody ever entered their code"),
     setting("retention.tokens", "30d", "how long ended device logins stay in the inventory"),
-    setting("retention.audit", "365d", "how long audit rows are kept"),
+    setting("retention.audit", "365d", "how long audit rows are kept, 1s at least"),
     setting("retention.figures", "90d", "how long the hourly figures of the overview are kept"),
     setting("retention.interval", "60s", "time between two sweeps"),
     setting("retention.batch", "500", "rows that one statement of a sweep deletes at most"),

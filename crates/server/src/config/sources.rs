@@ -82,7 +82,7 @@ pub struct Sources {
     problems: Vec<Problem>,
 }
 
-/// The key that somebody meant who wrote this after `COUNTERSIGN_`, with one line for two, or without its
+/// The key that somebody meant who wrote this after `COUNTERSIGN_`, with one underscore for two, or without its
 /// section. Names of one word are left alone: orchestrators invent such.
 fn meant(rest: &str) -> Option<&'static str> {
     let known = |key: &str| {
@@ -137,7 +137,7 @@ impl Sources {
     }
 
     /// Adds the variables `COUNTERSIGN_<SECTION>__<KEY>`, `COUNTERSIGN_DATA_DIR` and `COUNTERSIGN_UPSTREAM`. Others that
-    /// begin alike are not ours to judge, unless they are a key's but for a line: orchestrators invent such names.
+    /// begin alike are not ours to judge, unless they are a key's but for an underscore: orchestrators invent such names.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("COUNTERSIGN_") else { continue };
@@ -146,7 +146,7 @@ impl Sources {
                     self.add(
                         key,
                         &name,
-                        format!("sections and keys have two lines between them: {}", variable(key)),
+                        format!("two underscores stand between section and key: {}", variable(key)),
                     );
                 }
                 continue;

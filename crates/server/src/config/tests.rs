@@ -122,7 +122,7 @@ fn later_sources_win_and_lists_in_the_environment_are_json() {
 }
 
 #[test]
-fn a_line_that_is_missing_in_a_variable_is_told() {
+fn an_underscore_that_is_missing_in_a_variable_is_told() {
     for (name, meant) in [
         ("COUNTERSIGN_PUBLIC_URL", "COUNTERSIGN_SERVER__PUBLIC_URL"),
         ("COUNTERSIGN_SERVER_LISTEN", "COUNTERSIGN_SERVER__LISTEN"),

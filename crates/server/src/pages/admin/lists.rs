@@ -381,6 +381,11 @@ pub async fn audit(State(app): State<Arc<App>>, parts: Parts) -> Response {
         let cursor = rows.last().filter(|_| beyond).map(|oldest| oldest.stored.id.to_string());
         let row = |one: audit::Entry| {
             let outcome = one.outcome().name().to_owned();
+            let by = match &one.stored.actor {
+                Some(actor) => actor.clone(),
+                None if one.stored.account.is_some() || one.stored.client.is_some() => "self".to_owned(),
+                None => one.actor(),
+            };
             let about = one.user.or_else(|| one.stored.client.clone());
             Row {
                 cells: vec![
@@ -388,7 +393,7 @@ pub async fn audit(State(app): State<Arc<App>>, parts: Parts) -> Response {
                     one.stored.action,
                     outcome,
                     or_dash(about),
-                    or_dash(one.stored.actor),
+                    by,
                     or_dash(one.stored.address),
                     or_dash(one.stored.detail),
                 ],
