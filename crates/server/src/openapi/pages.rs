@@ -32,7 +32,10 @@ fn signing_in() -> Vec<Operation> {
         vec![
             may("next", "Where to go on: device, account, admin or authorize"),
             may("user_code", "A code to go on with"),
-            may("request", "A browser's question to go on with"),
+            may(
+                "request",
+                "A browser's question to go on with, or what follows `/admin` in the path of a page",
+            ),
             may("again", "Sign in although somebody is signed in"),
         ]
     };

@@ -14,7 +14,7 @@ use countersign_core::time::Timestamp;
 use super::assets;
 use super::browser::Browser;
 use super::factors::{PASSKEY_PATH, TOTP_PATH, answered, with_script};
-use super::{Outcome, Page, PageError, count, get, post, redirect, render};
+use super::{Outcome, Page, PageError, count, get, is_own_path, post, redirect, render};
 use crate::app::App;
 use crate::cookie;
 use crate::flow::factors::{self, Completed};
@@ -41,27 +41,40 @@ pub enum Next {
     Authorize {
         request: String,
     },
-    Admin,
+    /// A page for administrators: what follows `/admin`.
+    Admin {
+        page: String,
+    },
 }
 
 impl Next {
     pub fn read(form: &Form) -> Self {
         let name = form.one("next").unwrap_or_default();
-        let detail = if name == "authorize" { form.one("request") } else { form.one("user_code") };
+        let detail = form.one(if matches!(name, "authorize" | "admin") { "request" } else { "user_code" });
         Self::named(name, detail.unwrap_or_default())
     }
 
-    /// `detail` is the code or the request that belongs to it.
+    /// `detail` is the code, the request or the page that belongs to it.
     pub fn named(name: &str, detail: &str) -> Self {
         let code = plausible(detail);
         match name {
             "account" => Self::Account,
-            "admin" => Self::Admin,
+            "admin" => Self::admin(detail),
             "totp" => Self::Totp { code },
             "passkey" => Self::Passkey,
             "authorize" if is_handle(detail) => Self::Authorize { request: detail.to_owned() },
             _ => Self::Device { code },
         }
+    }
+
+    /// `page` follows `/admin`; what leads out of there does not count.
+    pub fn admin(page: &str) -> Self {
+        let inside = page.is_empty() || page.starts_with(['/', '?']);
+        let fits = inside
+            && page.len() <= PAGE_BYTES
+            && !page.contains("..")
+            && is_own_path(&format!("/admin{page}"));
+        Self::Admin { page: if fits { page.to_owned() } else { String::new() } }
     }
 
     pub const fn name(&self) -> &'static str {
@@ -71,7 +84,7 @@ impl Next {
             Self::Totp { .. } => "totp",
             Self::Passkey => "passkey",
             Self::Authorize { .. } => "authorize",
-            Self::Admin => "admin",
+            Self::Admin { .. } => "admin",
         }
     }
 
@@ -79,14 +92,15 @@ impl Next {
     pub fn code(&self) -> &str {
         match self {
             Self::Device { code } | Self::Totp { code } => code,
-            Self::Account | Self::Passkey | Self::Authorize { .. } | Self::Admin => "",
+            Self::Account | Self::Passkey | Self::Authorize { .. } | Self::Admin { .. } => "",
         }
     }
 
-    /// The question that this browser carries.
+    /// The question that this browser carries, or the page that it wants.
     pub fn request(&self) -> &str {
         match self {
             Self::Authorize { request } => request,
+            Self::Admin { page } => page,
             _ => "",
         }
     }
@@ -94,7 +108,7 @@ impl Next {
     /// Whichever of the two it has.
     pub fn detail(&self) -> &str {
         match self {
-            Self::Authorize { request } => request,
+            Self::Authorize { .. } | Self::Admin { .. } => self.request(),
             other => other.code(),
         }
     }
@@ -102,7 +116,7 @@ impl Next {
     pub fn path(&self, app: &App) -> String {
         match self {
             Self::Account => "/account".to_owned(),
-            Self::Admin => "/admin".to_owned(),
+            Self::Admin { page } => format!("/admin{page}"),
             Self::Passkey => PASSKEY_PATH.to_owned(),
             Self::Totp { code } if code.is_empty() => TOTP_PATH.to_owned(),
             Self::Totp { code } => format!("{TOTP_PATH}?user_code={code}"),
@@ -130,6 +144,10 @@ impl Next {
     pub fn query(&self) -> String {
         match self {
             Self::Authorize { request } => format!("next={}&request={request}", self.name()),
+            Self::Admin { page } if !page.is_empty() => {
+                let page: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
+                format!("next={}&request={page}", self.name())
+            }
             other => match other.code() {
                 "" => format!("next={}", self.name()),
                 code => format!("next={}&user_code={code}", self.name()),
@@ -137,6 +155,9 @@ impl Next {
         }
     }
 }
+
+/// No page of ours is called with more.
+const PAGE_BYTES: usize = 500;
 
 /// Whether it looks like a handle of ours.
 fn is_handle(text: &str) -> bool {
@@ -210,7 +231,7 @@ async fn show(app: &Arc<App>, parts: &Parts, browser: &Browser, _: Timestamp) ->
         _ if again => Notice::Again,
         _ if query.one("signed_out").is_some() => Notice::SignedOut,
         Next::Device { .. } => Notice::Lead,
-        Next::Account | Next::Totp { .. } | Next::Passkey | Next::Authorize { .. } | Next::Admin => {
+        Next::Account | Next::Totp { .. } | Next::Passkey | Next::Authorize { .. } | Next::Admin { .. } => {
             Notice::None
         }
     };

@@ -4,7 +4,7 @@ use countersign_core::audit::By;
 use countersign_server::flow::accounts::{self, Changes};
 
 use crate::notices::HOOK;
-use crate::support::{Browser, Server, server};
+use crate::support::{Browser, PASSWORD, Server, server};
 
 async fn promote(server: &Server, name: &str) {
     let changes = Changes { admin: Some(true), ..Changes::default() };
@@ -58,6 +58,27 @@ async fn only_administrators_see_them() {
     let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     bob.post("/admin/users/alice", &fields).await;
     bob.expect(404, "Page not found");
+}
+
+/// Whoever follows a link to a page sees that page after signing in, and none of somebody else's.
+#[tokio::test]
+async fn the_way_to_a_page_leads_past_the_sign_in() {
+    let server = office().await;
+    let sign_in = [("username", "alice"), ("password", PASSWORD)];
+    for page in ["/admin", "/admin?days=1", "/admin/users/alice", "/admin/audit?action=a%2Bb&user=alice"] {
+        let mut browser = server.browser();
+        browser.get(page).await;
+        browser.expect(200, "Sign in");
+        browser.submit("password", &sign_in).await;
+        assert_eq!((browser.status.as_u16(), browser.path.as_str()), (200, page));
+    }
+    for odd in ["//evil.example", "https://evil.example", "/../account", "x", "/%5Cevil", "/\\evil"] {
+        let mut browser = server.browser();
+        let odd: String = url::form_urlencoded::byte_serialize(odd.as_bytes()).collect();
+        browser.get(&format!("/login?next=admin&request={odd}")).await;
+        browser.submit("password", &sign_in).await;
+        assert!(browser.path.starts_with("/admin"), "{odd}: {}", browser.path);
+    }
 }
 
 #[tokio::test]

@@ -509,7 +509,7 @@ impl Browser<'_> {
 
 fn attribute(tag: &str, name: &str) -> String {
     let (_, rest) = tag.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {tag}"));
-    rest.split('"').next().unwrap().to_owned()
+    rest.split('"').next().unwrap().replace("&#38;", "&")
 }
 
 pub fn only(grant: GrantType) -> ClientSettings {

@@ -130,16 +130,21 @@ async fn admitted<'a>(
     browser: &'a Browser,
 ) -> Result<Result<(&'a Session, &'a Account), Response>, PageError> {
     let Some((session, account)) = &browser.session else {
-        return redirect(app, &Next::Admin.login_path(false)).map(Err);
+        return redirect(app, &wanted(browser).login_path(false)).map(Err);
     };
     if !account.admin {
         return Err(PageError::Missing);
     }
     if app.config.second_factor.is_demanded_of(account) && !session.sign_in.is_multi_factor() {
         let caller = Caller { account: account.clone(), proof: Proof::Session(session.clone()) };
-        return step_up(app, &caller, Lacking::SecondFactor, &Next::Admin).await.map(Err);
+        return step_up(app, &caller, Lacking::SecondFactor, &wanted(browser)).await.map(Err);
     }
     Ok(Ok((session, account)))
+}
+
+/// The page that this browser wanted to see.
+fn wanted(browser: &Browser) -> Next {
+    Next::admin(browser.path.strip_prefix("/admin").unwrap_or_default())
 }
 
 async fn get<F>(app: Arc<App>, parts: Parts, inner: F) -> Response
