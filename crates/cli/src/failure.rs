@@ -77,8 +77,11 @@ fn client_hint(error: &Error) -> Option<&'static str> {
             "have a new code shown on your account page; if you did not use this one, revoke its key there",
         ),
         Error::Limited { .. } => Some("too many attempts; wait, then try again"),
+        Error::Network { why, .. } if why.contains("certificate") => Some(
+            "its certificate is not trusted on this machine: name your own authority's in SSL_CERT_FILE, or have the operator renew it",
+        ),
         Error::Network { .. } => Some("check the address and that the server runs"),
-        Error::Protocol { .. } => {
+        Error::Address { .. } | Error::Protocol { .. } => {
             Some("--server takes the server's public URL, such as https://login.example.com")
         }
         Error::Refused { error, .. } => match error.as_str() {

@@ -29,7 +29,7 @@ impl Admin {
     pub const PAGE: u32 = 200;
 
     /// # Errors
-    /// [`Error::Protocol`] if that is no URL, or one that would send the credential over plain http to
+    /// [`Error::Address`] if that is no URL, or one that would send the credential over plain http to
     /// another machine.
     pub fn at(server: &str, token: Plain) -> Result<Self, Error> {
         http::check_safe(server)?;
@@ -129,7 +129,7 @@ impl Admin {
         if Url::parse(&url).is_ok_and(|parsed| parsed.path().ends_with(asked)) {
             return Ok(url);
         }
-        Err(Error::Protocol { url, why: "this name cannot stand in a URL; say the id".to_owned() })
+        Err(Error::Address { url, why: "this name cannot stand in a URL; say the id".to_owned() })
     }
 }
 

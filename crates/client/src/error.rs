@@ -27,6 +27,9 @@ pub enum Error {
     /// Too many attempts.
     #[error("{server} wants a wait of {} seconds", wait.as_secs())]
     Limited { server: String, wait: Duration },
+    /// No server is called so.
+    #[error("{url} cannot be used: {why}")]
+    Address { url: String, why: String },
     /// The server could not be reached, or the connection broke.
     #[error("cannot reach {url}: {why}")]
     Network { url: String, why: String },

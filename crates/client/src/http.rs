@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn check_safe(server: &str) -> Result<(), Error> {
     if Url::parse(server).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url)) {
         let why = "plain http shows the tokens to everybody on the way; use https".to_owned();
-        return Err(Error::Protocol { url: server.to_owned(), why });
+        return Err(Error::Address { url: server.to_owned(), why });
     }
     Ok(())
 }
@@ -26,25 +26,25 @@ pub fn check_safe(server: &str) -> Result<(), Error> {
 /// The server's URL without a trailing slash, and what it is called with.
 pub fn client(server: &str) -> Result<(String, reqwest::Client), Error> {
     let server = server.trim_end_matches('/');
-    let protocol = |why: &str| Error::Protocol { url: server.to_owned(), why: why.to_owned() };
-    let parsed = Url::parse(server).map_err(|_| protocol("not a URL; write it with https://"))?;
+    let odd = |why: &str| Error::Address { url: server.to_owned(), why: why.to_owned() };
+    let parsed = Url::parse(server).map_err(|_| odd("not a URL; write it with https://"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(protocol("not an http or https URL"));
+        return Err(odd("not an http or https URL"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(protocol(
+        return Err(odd(
             "leave out the name and password before the @: this program proves who it is itself",
         ));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err(protocol("leave out what begins with ? or #"));
+        return Err(odd("leave out what begins with ? or #"));
     }
     let http = reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(USER_AGENT)
         .build()
-        .map_err(|error| protocol(&error.to_string()))?;
+        .map_err(|error| odd(&error.to_string()))?;
     Ok((server.to_owned(), http))
 }
 

@@ -18,7 +18,7 @@ impl Keys {
     /// The door of the server with this public URL.
     ///
     /// # Errors
-    /// [`Error::Protocol`] if that is no URL, or one that would send keys over plain http to another
+    /// [`Error::Address`] if that is no URL, or one that would send keys over plain http to another
     /// machine.
     pub fn at(server: &str) -> Result<Self, Error> {
         http::check_safe(server)?;

@@ -283,7 +283,7 @@ impl Socket {
             Some(("http", rest)) => format!("ws://{rest}/ws"),
             _ => {
                 let why = "not an http or https URL".to_owned();
-                return Err(Error::Protocol { url: bare.to_owned(), why });
+                return Err(Error::Address { url: bare.to_owned(), why });
             }
         };
         let mut request = url.into_client_request().map_err(|error| network(error.to_string()))?;

@@ -20,7 +20,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`Error::Network`] if it cannot be reached; [`Error::Protocol`] if there is no such document,
-    /// if it names another issuer, or if it would be reached over plain http on another machine.
+    /// if it names another issuer; [`Error::Address`] if it would be reached over plain http on another machine.
     pub async fn discover(server: &str) -> Result<Self, Error> {
         http::check_safe(server)?;
         Self::discover_insecure(server).await
