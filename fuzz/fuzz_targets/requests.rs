@@ -30,7 +30,7 @@ use countersign_core::secret::Plain;
 use countersign_core::time::Timestamp;
 use countersign_fuzz::{Server, server};
 use countersign_server::app::App;
-use countersign_server::flow::accounts::{self, NewAccount};
+use countersign_server::flow::accounts::{self, NewAccount, UserAct};
 use countersign_server::flow::clients::{self, ClientSettings, Proving};
 use countersign_server::router::{Peer, router, table};
 use countersign_server::world::{Clock, Entropy};
@@ -267,7 +267,7 @@ async fn add_clients(app: &App) -> String {
     let mut made = String::new();
     for (id, proving, settings) in [("job", Proving::Secret(None), job), ("tv", Proving::Nothing, tv)] {
         let (id, now) = (id.parse().unwrap(), app.clock.now());
-        let _gone = clients::remove(app, &By::COMMAND_LINE, &id, now).await.unwrap();
+        let _gone = clients::remove(app, &By::COMMAND_LINE, &id, None, now).await.unwrap();
         let added = clients::add(app, &By::COMMAND_LINE, id, proving, settings, now).await.unwrap().unwrap();
         made.push_str(added.1.as_ref().map_or("", Plain::reveal));
     }
@@ -277,7 +277,7 @@ async fn add_clients(app: &App) -> String {
 async fn sign_in(app: &App, router: &Router, known: &mut Known) {
     let (ada, now) = ("ada".parse().unwrap(), app.clock.now());
     // Whatever became of the account, its second factor or its password.
-    let _gone = accounts::remove(app, &By::COMMAND_LINE, &ada, now).await.unwrap();
+    let _gone = accounts::act(app, &By::COMMAND_LINE, &ada, UserAct::Remove, None, now).await.unwrap();
     add_people(app).await;
     let cookie = |answer: &Response<()>| {
         let mut set = answer.headers().get_all(header::SET_COOKIE).iter().filter_map(|set| set.to_str().ok());

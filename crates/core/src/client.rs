@@ -244,8 +244,8 @@ pub struct Details {
     /// Its authorization requests are pushed (RFC 9126 §6).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub par_required: bool,
-    /// When a scope or the grant was taken from it last, in microseconds since the Unix epoch: what it got for
-    /// itself before is good no more.
+    /// When a scope or the grant was taken from it last, or given back, in microseconds since the Unix epoch:
+    /// what it got for itself before is good no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_tokens_since: Option<i64>,
 }
@@ -276,11 +276,13 @@ impl Client {
         granted.within(&self.allowed())
     }
 
-    /// Whether a token that it got for itself then is good. One that was registered anew is another.
+    /// When the first of its own tokens was made that is still good, at the earliest. One that was registered
+    /// anew is another.
     #[must_use]
-    pub fn is_since(&self, made_at: Timestamp) -> bool {
-        let since = self.details.own_tokens_since.map(Timestamp::from_micros);
-        made_at >= self.created_at && since.is_none_or(|since| made_at > since)
+    pub fn own_tokens_since(&self) -> Timestamp {
+        let since =
+            self.details.own_tokens_since.map(|since| Timestamp::from_micros(since.saturating_add(1)));
+        since.unwrap_or(self.created_at).max(self.created_at)
     }
 
     /// How long its tokens live, where it is not as for everybody.

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::config::TrustedIssuer;
 use crate::jws::{self, ASYMMETRIC};
+use crate::notices::mail::is_address;
 
 /// Keys are read again when they are as old as this, so that one that was withdrawn does not count for
 /// ever.
@@ -227,20 +228,12 @@ impl Issuer {
             Some(other) => *other == Value::Bool(true),
             None => true,
         };
-        let address = |text: &&str| {
-            text.len() <= 254
-                && text.matches('@').count() == 1
-                && text.parse::<lettre::Address>().is_ok()
-                && !text
-                    .chars()
-                    .any(|c| matches!(c, '"' | ',' | ';' | '<' | '>') || c.is_whitespace() || is_hidden(c))
-        };
         let amr = claims.get("amr").and_then(Value::as_array).into_iter().flatten();
         Ok(Vouched {
             issuer: self.config.issuer.clone(),
             subject: subject.to_owned(),
             username: None,
-            email: text("email").filter(address).filter(|_| verified).map(str::to_owned),
+            email: text("email").filter(|email| is_address(email)).filter(|_| verified).map(str::to_owned),
             name: text("name").and_then(label),
             sign_in: SignIn {
                 at: at.min(now),

@@ -47,12 +47,13 @@ pub fn router(app: Arc<App>, stop: CancellationToken) -> Router {
 /// A page in a browser of this machine may come from a name that leads here since a moment ago (DNS
 /// rebinding): who asks from here says an address, or localhost.
 async fn known_name(request: Request, next: Next) -> Response {
-    let local = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.ip().is_loopback());
+    let local =
+        request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback());
     let named =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let host = named.as_ref().map_or("localhost", Authority::host);
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    // Names without a dot are nobody's in the DNS.
+    // Who has a name of one word in this network is no stranger.
     if local && host.contains('.') && !address {
         return forbidden("ask for localhost, or for an address");
     }

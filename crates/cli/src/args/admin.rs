@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use countersign_core::client::{AuthMethod, ClientId, GrantType, SigningAlg, TokenFormat};
 use countersign_core::id::DeviceId;
@@ -257,13 +258,13 @@ pub enum DeviceCommand {
 #[derive(Debug, Args)]
 pub struct DeviceFilter {
     /// Of this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Of this client
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub client: Option<String>,
     /// Asked for from this address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
     pub from: Option<String>,
     /// Only those that are connected
     #[arg(long)]
@@ -349,25 +350,25 @@ pub enum AuditCommand {
 #[derive(Debug, Args)]
 pub struct AuditFilter {
     /// An action such as `grant.approved`, or what stands before the dot
-    #[arg(long, value_name = "ACTION")]
+    #[arg(long, value_name = "ACTION", value_parser = NonEmptyStringValueParser::new())]
     pub action: Option<String>,
     /// About this user: a name, or the id of somebody who may be gone
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// About this client
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub client: Option<String>,
     /// About this device
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub device: Option<String>,
     /// From this address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
     pub from: Option<String>,
     /// At this time or later, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
     pub since: Option<String>,
     /// Before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
     pub until: Option<String>,
 }
 

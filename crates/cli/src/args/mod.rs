@@ -50,7 +50,7 @@ pub enum Command {
     Pair(PairOptions),
     /// Shows who this device is logged in as
     Whoami(WhoamiOptions),
-    /// Prints the access token of this machine, refreshed if it ends soon; whether it was revoked says whoami
+    /// Prints the access token of this machine, refreshed if it ends soon; `whoami` tells whether it was revoked
     Token(ServerOption),
     /// Revokes this device's tokens at the server, then forgets them here
     Logout(LogoutOptions),

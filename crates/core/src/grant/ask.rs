@@ -147,6 +147,9 @@ impl std::str::FromStr for Thumbprint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeOptions {
     pub redirect_uri: String,
+    /// Whether the question named it: then whoever brings the code names it, too (RFC 6749 §4.1.3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named: bool,
     /// SHA-256 of the verifier, in base64url.
     pub challenge: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -111,10 +111,10 @@ impl Call {
         let form = Form::parse(self.parts.uri.query().unwrap_or_default())
             .map_err(|bad| Problem::Invalid(bad.to_string()))?;
         match form.unknown(known) {
-            Some(name) => Err(Problem::Invalid(format!(
-                "there is no parameter `{name}`; there are {}",
-                known.join(", ")
-            ))),
+            Some(name) => {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(Problem::Invalid(format!("there is no parameter `{name}`; known: {known}")))
+            }
             None => Ok(form),
         }
     }
@@ -283,7 +283,8 @@ async fn idempotency(call: &Call, bytes: &Bytes) -> Result<Option<(Digest, Diges
     };
     let key = Digest::of(&format!("{} {} {key}", call.by.actor, since.unwrap_or_default()));
     let body = crate::flow::audit::hex(&Digest::of(&String::from_utf8_lossy(bytes)));
-    let wanted = format!("{} {:?} {body}", call.parts.uri, call.seen()?);
+    let seen: Vec<_> = call.parts.headers.get_all(header::IF_MATCH).iter().collect();
+    let wanted = format!("{} {seen:?} {body}", call.parts.uri);
     Ok(Some((key, Digest::of(&wanted))))
 }
 

@@ -200,6 +200,7 @@ pub async fn assign(State(app): Application, PathId(id): PathId, request: Reques
 
 pub async fn keys(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
+    call.query(&[])?;
     Ok(answer(StatusCode::OK, &Items { items: call.office().keys().await? }))
 }
 
@@ -247,6 +248,7 @@ pub async fn export_audit(State(app): Application, parts: Parts) -> Outcome {
 
 pub async fn verify_audit(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
+    call.query(&[])?;
     Ok(answer(StatusCode::OK, &audit::verify(&call.app).await?.view()))
 }
 
@@ -256,6 +258,7 @@ const NOTICES: u32 = 200;
 /// What did not arrive, yet or for good.
 pub async fn notices(State(app): Application, parts: Parts) -> Outcome {
     let call = Call::of(app, parts).await?;
+    call.query(&[])?;
     let view = |notice: notices::Waiting| NoticeView {
         id: notice.id.to_string(),
         event: notice.event,

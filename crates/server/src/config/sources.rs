@@ -82,16 +82,16 @@ pub struct Sources {
     problems: Vec<Problem>,
 }
 
-/// The key that somebody meant who wrote this after `COUNTERSIGN_`, with one underscore for two, or without its
-/// section. Names of one word are left alone: orchestrators invent such.
-fn meant(rest: &str) -> Option<&'static str> {
+/// The variables that somebody may have meant who wrote this after `COUNTERSIGN_`, with one underscore for
+/// two, or without a section. Names of one word are left alone: orchestrators invent such.
+fn meant(rest: &str) -> Vec<String> {
     let known = |key: &str| {
         let key = key.to_uppercase();
         let last = key.rsplit('.').next().unwrap_or_default();
         key.replace('.', "_") == rest || last == rest && last.contains('_')
     };
-    let found = SETTINGS.iter().find(|setting| setting.key.contains('.') && known(setting.key));
-    found.map(|setting| setting.key)
+    let keys = SETTINGS.iter().map(|setting| setting.key);
+    keys.filter(|key| key.contains('.') && known(key)).map(variable).collect()
 }
 
 /// The name of a key in the environment.
@@ -142,12 +142,11 @@ impl Sources {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("COUNTERSIGN_") else { continue };
             if !rest.contains("__") && !matches!(rest, "DATA_DIR" | "UPSTREAM") {
-                if let Some(key) = meant(rest) {
-                    self.add(
-                        key,
-                        &name,
-                        format!("two underscores stand between section and key: {}", variable(key)),
-                    );
+                let meant = meant(rest);
+                if !meant.is_empty() {
+                    let why =
+                        format!("two underscores stand between section and key: {}", meant.join(" or "));
+                    self.add("environment", &name, why);
                 }
                 continue;
             }

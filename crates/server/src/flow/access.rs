@@ -84,7 +84,7 @@ pub async fn bearer(app: &App, token: &str, now: Timestamp) -> Answer<Option<Bea
         Whose::Client(id) => {
             let client = clients::known(app, id).await?;
             // A JWT tells whole seconds, its id tells more.
-            let same = |client: &Client| client.is_since(found.id.made_at());
+            let same = |client: &Client| found.id.made_at() >= client.own_tokens_since();
             let live = client
                 .as_ref()
                 .is_some_and(|client| client.may_use(GrantType::ClientCredentials) && same(client))

@@ -4,19 +4,18 @@ use countersign_core::account::{Account, Username, is_password};
 use countersign_core::audit::{Action, By};
 use countersign_core::id::AccountId;
 use countersign_core::secret::Plain;
-use countersign_core::text::{is_hidden, label};
+use countersign_core::text::label;
 use countersign_core::time::Timestamp;
 
 use crate::app::{Answer, App};
 use crate::flow::login;
+use crate::notices::mail::is_address;
 use crate::password;
 use crate::store::feed::Event;
 use crate::store::{
     Committed, Stmt, accounts, api_keys, attempts, audit, factors, families, grants, nodes, passkeys,
 };
 
-/// RFC 5321 §4.5.3.1.3.
-const EMAIL_BYTES: usize = 254;
 /// Of those who change one thing at once, so many find their turn.
 const LOOKS: usize = 64;
 
@@ -122,12 +121,6 @@ impl Changes {
         let is_label = |text: &str| label(text).is_some();
         fits(&self.email, is_address) && fits(&self.full_name, is_label) && fits(&self.tier, is_label)
     }
-}
-
-/// What mail can be sent to.
-fn is_address(text: &str) -> bool {
-    let odd = |symbol: char| symbol.is_whitespace() || is_hidden(symbol);
-    text.len() <= EMAIL_BYTES && !text.chars().any(odd) && text.parse::<lettre::Address>().is_ok()
 }
 
 /// `seen` is the revision that whoever changes it has seen; without it any will do.

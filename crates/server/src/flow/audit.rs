@@ -1,6 +1,5 @@
 //! The audit trail: sealed, held against its seals, read, and forgotten from its beginning.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tracing::instrument;
 
 use crate::app::{Answer, App, Fault, rfc3339};
 use crate::flow::accounts;
-use crate::flow::office::moment;
+use crate::flow::office::{address, moment};
 use crate::store::Committed;
 pub use crate::store::audit::Filter;
 use crate::store::audit::{self, End, Link, Mark, Stored};
@@ -173,10 +172,7 @@ impl Asked {
         let time = |text: String| moment(&text).map_err(|refused| refused.to_string());
         let client = |text: String| text.parse().map_err(|_| format!("`{text}` is no client's id"));
         let device = |text: String| text.parse().map_err(|_| format!("`{text}` is no device's id"));
-        let address = |text: String| match text.parse::<IpAddr>() {
-            Ok(address) => Ok(address.to_canonical().to_string()),
-            Err(_) => Err(format!("`{text}` is no address such as 203.0.113.7")),
-        };
+        let address = |text: String| address(&text).map_err(|refused| refused.to_string());
         Ok(Filter {
             action: self.action,
             account,

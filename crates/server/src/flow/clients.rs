@@ -386,7 +386,8 @@ pub async fn edit_with(
         if let Err(refusal) = apply(&mut client, settings.clone()) {
             return Ok(Err(refusal));
         }
-        if client == before {
+        // What an administrator saved as it was is theirs from now on all the same.
+        if client == before && (also.is_none() || clients::registration(&app.store, id).await?.is_none()) {
             return Ok(Ok(client));
         }
         ensure_key(app, &client, now).await?;
@@ -406,16 +407,20 @@ pub async fn edit_with(
 fn lose(before: &Client, client: &mut Client, now: Timestamp) -> Vec<Stmt> {
     let (had, itself) = (before.allowed(), GrantType::ClientCredentials);
     let has = client.still_allowed(&had);
-    if has != had || (before.may_use(itself) && !client.may_use(itself)) {
-        client.details.own_tokens_since = Some(now.micros());
+    let loses = has != had || (before.may_use(itself) && !client.may_use(itself));
+    let changes = client.allowed() != had || before.may_use(itself) != client.may_use(itself);
+    // Also when something is given back: a token may have been made while it was being taken.
+    if loses || (changes && client.details.own_tokens_since.is_some()) {
+        client.details.own_tokens_since = client.details.own_tokens_since.max(Some(now.micros()));
     }
     if !had.contains(ADMIN) || has.contains(ADMIN) {
         return Vec::new();
     }
+    // In this order: a key that is being made with one of these logins waits for its login, or is seen.
     vec![
-        grants::end_of_client(&client.id, now),
-        api_keys::revoke_admin_of_client(&client.id, now),
         families::end_admin_of_client(&client.id, now),
+        api_keys::revoke_admin_of_client(&client.id, now),
+        grants::end_of_client(&client.id, now),
     ]
 }
 

@@ -128,7 +128,8 @@ pub async fn redeem_code(
         };
         let challenge = URL_SAFE_NO_PAD.encode(Digest::of(request.verifier).as_bytes());
         let fits = Digest::of(&challenge).matches(&Digest::of(&asked.challenge));
-        if !fits || request.redirect_uri != Some(&asked.redirect_uri) {
+        let returns = request.redirect_uri.map_or(!asked.named, |uri| uri == asked.redirect_uri);
+        if !fits || !returns {
             return Ok(Polled::Unknown);
         }
         let approval = match &grant.state {

@@ -1,6 +1,7 @@
 //! Administration in the words of `countersign_core::admin`, for every way in: over HTTP, on pages, on
 //! the command line.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -414,7 +415,7 @@ impl Office<'_> {
             // Names that differ in case are one name.
             user: query.user.map(|user| user.trim().to_lowercase()),
             client: query.client,
-            address: query.address,
+            address: known!(query.address.as_deref().map(address).transpose()),
             words: query.words,
             active_at: query.active.then_some(self.now),
             before,
@@ -494,6 +495,13 @@ impl Office<'_> {
 
 /// No old secret goes on for longer.
 const MAX_OVERLAP: Duration = Duration::from_hours(24 * 30);
+
+/// An address as it is stored.
+pub fn address(text: &str) -> Result<String, Refused> {
+    let address: IpAddr =
+        text.parse().map_err(|_| invalid(format!("`{text}` is no address such as 203.0.113.7")))?;
+    Ok(address.to_canonical().to_string())
+}
 
 /// RFC 3339.
 pub fn moment(text: &str) -> Result<Timestamp, Refused> {

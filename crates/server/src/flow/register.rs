@@ -184,7 +184,10 @@ pub async fn change(
     }
     // It may say the one that it has, and chooses none.
     let own_secret = |secret: &Plain| match &client.authentication {
-        Authentication::Secret { digest, .. } => digest.matches(&secret.digest()),
+        Authentication::Secret { digest, old, .. } => {
+            let old = old.filter(|old| now < old.until);
+            digest.matches(&secret.digest()) || old.is_some_and(|old| old.digest.matches(&secret.digest()))
+        }
         Authentication::Public | Authentication::Keys { .. } => false,
     };
     if metadata.client_secret.as_ref().is_some_and(|secret| !own_secret(secret)) {

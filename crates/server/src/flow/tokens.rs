@@ -261,8 +261,8 @@ pub async fn for_itself(
     }
     let expires_in = client.lifetimes(app.config.lifetimes).access;
     let facts = AccessFacts {
-        // Never before the client itself, where another server's clock is ahead.
-        id: TokenId::new(now.max(client.created_at), app.entropy.id()?),
+        // Never before that, where another server's clock is ahead.
+        id: TokenId::new(now.max(client.own_tokens_since()), app.entropy.id()?),
         of: Whose::Client(client.id.clone()),
         scopes: policy::of(app, Some(client)).capped(&scopes),
         audience: audience(app, resources),

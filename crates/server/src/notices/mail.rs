@@ -2,6 +2,7 @@
 
 use countersign_core::id::NoticeId;
 use countersign_core::secret::Plain;
+use countersign_core::text::is_hidden;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
@@ -10,6 +11,18 @@ use crate::app::App;
 use crate::config;
 use crate::flow::notices::{Connected, Data, Notice};
 use crate::pages::Lang;
+
+/// RFC 5321 §4.5.3.1.3.
+const ADDRESS_BYTES: usize = 254;
+
+/// Whether mail can be sent there, and to nobody else.
+pub fn is_address(text: &str) -> bool {
+    let odd = |c: char| matches!(c, '"' | ',' | ';' | '<' | '>') || c.is_whitespace() || is_hidden(c);
+    text.len() <= ADDRESS_BYTES
+        && text.matches('@').count() == 1
+        && !text.chars().any(odd)
+        && text.parse::<lettre::Address>().is_ok()
+}
 
 /// How mail is sent, where it is.
 pub struct Mailer(Option<(AsyncSmtpTransport<Tokio1Executor>, Mailbox, Lang)>);

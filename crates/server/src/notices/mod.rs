@@ -1,7 +1,7 @@
 //! Sends what waits in the outbox: every node looks, and one at a time takes a notice for a while. What
 //! does not arrive is tried again, later and later, and then kept as failed.
 
-mod mail;
+pub mod mail;
 mod reach;
 mod webhook;
 

@@ -55,6 +55,7 @@ fn question(form: &Form, redirect_uri: &str) -> Result<TokensQuestion, OAuthErro
         return Err(OAuthError::InteractionRequired);
     }
     let code = CodeOptions {
+        named: form.one("redirect_uri").is_some(),
         redirect_uri: redirect_uri.to_owned(),
         challenge: challenge.to_owned(),
         state: form.one("state").map(str::to_owned),

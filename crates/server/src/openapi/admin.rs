@@ -134,7 +134,8 @@ fn users() -> Vec<Operation> {
             .with(TAGGED.0, TAGGED.1),
         remove(ONE, "removeUser", "Removes a user, and everything that they connected")
             .at("id", ID)
-            .gives_nothing(204, "They are gone"),
+            .gives_nothing(204, "They are gone")
+            .errors(&[409]),
         guarded(act("/admin/api/v1/users/{id}/password", "setPassword", "Gives a user a new password"))
             .at("id", ID)
             .json_or_nothing::<NewPassword>()

@@ -69,11 +69,10 @@ impl Next {
 
     /// `page` follows `/admin`; what leads out of there does not count.
     pub fn admin(page: &str) -> Self {
-        let inside = page.is_empty() || page.starts_with(['/', '?']);
-        let fits = inside
-            && page.len() <= PAGE_BYTES
-            && !page.contains("..")
-            && is_own_path(&format!("/admin{page}"));
+        // As a browser reads it: of dots there are several spellings.
+        let read = url::Url::parse(&format!("http://localhost/admin{page}")).ok();
+        let inside = read.is_some_and(|url| url.path() == "/admin" || url.path().starts_with("/admin/"));
+        let fits = inside && page.len() <= PAGE_BYTES && is_own_path(&format!("/admin{page}"));
         Self::Admin { page: if fits { page.to_owned() } else { String::new() } }
     }
 

@@ -36,7 +36,7 @@ statements! {
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     UPDATE = "UPDATE account SET email = ?2, full_name = ?3, tier = ?4, admin_at = CASE WHEN CAST(?5 AS BIGINT) IS NULL THEN NULL ELSE COALESCE(admin_at, CAST(?5 AS BIGINT)) END, \
               revision = revision + 1 WHERE id = ?1 AND revision = ?6";
-    SET_PASSWORD = "UPDATE account SET password = ?2 WHERE id = ?1";
+    SET_PASSWORD = "UPDATE account SET password = ?2, revision = revision + 1 WHERE id = ?1";
     DISABLE = "UPDATE account SET disabled_at = ?2, revision = revision + 1 WHERE id = ?1 AND disabled_at IS NULL";
     ENABLE = "UPDATE account SET disabled_at = NULL, revision = revision + 1 WHERE id = ?1 AND disabled_at IS NOT NULL";
     REMOVE = "DELETE FROM account WHERE id = ?1";

@@ -196,8 +196,9 @@ async fn keys_and_clients_may_administer_if_they_were_made_for_it() {
     // What is taken from a client is taken from its tokens at once, and it cannot give it back to itself; they
     // do not sleep until somebody else does.
     let more = json!({ "scopes": ["openid", "admin"] });
-    for scopes in [json!({ "scopes": ["openid"] }), more.clone()] {
+    for scopes in [json!({ "scopes": ["openid"] }), more] {
         ask.send(Method::PATCH, "/clients/terraform", Some(scopes)).await.ok();
+        server.pass(1);
         Ask::new(&server, &machine).send(Method::GET, "/users", None).await.problem(401, "unauthorized");
     }
     server.pass(1);

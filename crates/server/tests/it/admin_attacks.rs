@@ -188,7 +188,16 @@ async fn what_is_asked_of_lists_is_said_right() {
     let (server, token) = office().await;
     server.add_user("bob").await;
     let ask = Ask::new(&server, &token);
-    for path in ["/clients?limt=2", "/users?Q=x", "/devices?usr=a", "/audit?actoin=grant", "/figures?day=1"] {
+    for path in [
+        "/clients?limt=2",
+        "/users?Q=x",
+        "/devices?usr=a",
+        "/audit?actoin=grant",
+        "/figures?day=1",
+        "/keys?q=x",
+        "/notices?status=failed",
+        "/devices?address=10.0.0.0/8",
+    ] {
         ask.send(Method::GET, path, None).await.problem(422, "invalid");
     }
     ask.send(Method::GET, "/audit/export?actoin=grant", None).await.problem(422, "invalid");

@@ -141,6 +141,7 @@ async fn a_code_is_good_once_soon_and_for_who_asked() {
     }
     // None of that ended anything: only whoever has the verifier can have had the code.
     redeem(&server, &code, &[("code_verifier", "")]).await.refused(400, "invalid_request");
+    // It was named before, so it is named again.
     redeem(&server, &code, &[("redirect_uri", "")]).await.refused(400, "invalid_grant");
     redeem(&server, &code, &[("client_id", "tv")]).await.refused(400, "unauthorized_client");
     // It is no device code, and a device code is none of these.
@@ -263,6 +264,11 @@ async fn an_address_that_was_taken_from_the_client_gets_nothing_more() {
     late.expect(400, "redirect_uri");
     assert_eq!(server.count("token_family").await, 0);
     assert_eq!(server.count("audit WHERE action = 'grant.approved'").await, 1);
+    // The only one need not be named, nor then by whoever brings the code; if so, rightly.
+    let url = approve(&mut late, &[("redirect_uri", "")]).await;
+    let code = said(&url, "code").unwrap();
+    redeem(&server, &code, &[]).await.refused(400, "invalid_grant");
+    redeem(&server, &code, &[("redirect_uri", "")]).await.ok();
 }
 
 #[tokio::test]

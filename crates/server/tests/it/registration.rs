@@ -141,14 +141,17 @@ async fn a_client_changes_itself_and_nobody_else() {
 #[tokio::test]
 async fn what_an_administrator_decided_is_not_undone_by_the_client() {
     let server = open().await;
-    let mine = register(&server, &metadata()).await.json;
-    let id = text(&mine, "client_id").parse().unwrap();
-    let settings = ClientSettings { dpop_bound: Some(true), ..ClientSettings::default() };
     let app = &server.running.app;
-    clients::edit(app, &By::COMMAND_LINE, &id, settings, None, server.now()).await.unwrap().unwrap();
-    let path = format!("/oauth2/v1/register/{id}");
-    let token = text(&mine, "registration_access_token");
-    call(&server, Method::PUT, &path, Some(token), &metadata()).await.refused(401, "invalid_token");
+    // Also what was saved as it was is theirs from then on.
+    for dpop_bound in [Some(true), None] {
+        let mine = register(&server, &metadata()).await.json;
+        let id = text(&mine, "client_id").parse().unwrap();
+        let settings = ClientSettings { dpop_bound, ..ClientSettings::default() };
+        clients::edit(app, &By::COMMAND_LINE, &id, settings, None, server.now()).await.unwrap().unwrap();
+        let path = format!("/oauth2/v1/register/{id}");
+        let token = text(&mine, "registration_access_token");
+        call(&server, Method::PUT, &path, Some(token), &metadata()).await.refused(401, "invalid_token");
+    }
 }
 
 /// Nor by what the client said before, and what is carried out after.

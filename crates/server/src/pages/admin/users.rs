@@ -170,7 +170,6 @@ pub async fn change_user(State(app): State<Arc<App>>, PathId(name): PathId, requ
 async fn save(desk: &Desk<'_>, known: UserView, sent: &Form) -> Outcome {
     let form = UserForm::read(sent);
     let seen = sent.one("revision").and_then(|revision| revision.parse().ok());
-    let own = known.id == desk.account.id.to_string();
     let refusal = |refused: &Refused, form: UserForm| Shown {
         status: status(refused),
         user: Some(known.clone()),
@@ -178,10 +177,6 @@ async fn save(desk: &Desk<'_>, known: UserView, sent: &Form) -> Outcome {
         said: Said::wrong(refused.to_string()),
         password: None,
     };
-    if own && !form.admin {
-        let why = "You would lock yourself out: another administrator can take this from you.";
-        return show(desk, refusal(&Refused::Invalid(why.to_owned()), form));
-    }
     let change = UserChange {
         email: Some(form.email.clone()),
         full_name: Some(form.full_name.clone()),
