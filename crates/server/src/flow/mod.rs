@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod notices;
 pub mod office;
 pub mod once;
+pub mod paging;
 pub mod pairing;
 pub mod passkeys;
 pub mod pin;

@@ -2,11 +2,8 @@
 //! the command line.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::account::{Account, Username};
 use countersign_core::admin::{
     ClientChange, ClientView, DeviceView, KeyView, NewClient, NewUser, Page, Rotation, SweepRequest, Swept,
@@ -27,6 +24,7 @@ use crate::flow::clients::{self, ClientRefusal, ClientSettings, Field, Proving};
 use crate::flow::devices::{self, Device, Search, Sweep};
 use crate::flow::keys;
 use crate::flow::nodes::{self, Assigned};
+use crate::flow::paging::List;
 
 /// Why something was not done; each says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,51 +92,6 @@ pub struct Office<'a> {
     pub now: Timestamp,
 }
 
-/// A list that is read page by page.
-#[derive(Clone, Copy)]
-enum List {
-    Clients,
-    Users,
-    Devices,
-}
-
-impl List {
-    /// Begins its cursors: the place in one list is none in another.
-    const fn mark(self) -> char {
-        match self {
-            Self::Clients => 'c',
-            Self::Users => 'u',
-            Self::Devices => 'd',
-        }
-    }
-
-    /// The place where a page goes on.
-    fn after<T: FromStr>(self, cursor: Option<&str>) -> Result<Option<T>, Refused> {
-        let place = |text: &str| {
-            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-            let place = text.strip_prefix(self.mark())?;
-            if place.chars().any(char::is_control) { None } else { place.parse().ok() }
-        };
-        let odd = || invalid("this cursor is none of this list's; begin again without one");
-        cursor.map(|text| place(text).ok_or_else(odd)).transpose()
-    }
-
-    /// A page of what was read with one more than fits.
-    fn page<T, V>(
-        self,
-        mut all: Vec<T>,
-        limit: u32,
-        place: impl Fn(&T) -> String,
-        view: impl Fn(T) -> V,
-    ) -> Page<V> {
-        let more = all.len() > limit as usize;
-        all.truncate(limit as usize);
-        let cursor = |last: &T| URL_SAFE_NO_PAD.encode(format!("{}{}", self.mark(), place(last)));
-        let next = all.last().filter(|_| more).map(cursor);
-        Page { items: all.into_iter().map(view).collect(), next }
-    }
-}
-
 /// What of the inventory somebody wants to see.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceQuery {
@@ -189,7 +142,9 @@ pub fn client_view(client: &Client, secret: Option<Plain>) -> ClientView {
 
 /// What was said, in the words of the domain.
 pub fn settings(change: ClientChange) -> Result<ClientSettings, Refused> {
-    fn parse<T: FromStr<Err: std::fmt::Display>>(text: Option<String>) -> Result<Option<T>, Refused> {
+    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        text: Option<String>,
+    ) -> Result<Option<T>, Refused> {
         text.map(|text| text.parse().map_err(invalid)).transpose()
     }
     let grants = change.grants.map(|all| all.iter().map(|name| name.parse::<GrantType>()).collect());
