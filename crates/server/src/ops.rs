@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -49,15 +49,19 @@ pub fn router(app: Arc<App>, stop: CancellationToken) -> Router {
 async fn known_name(request: Request, next: Next) -> Response {
     let local =
         request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback());
-    let named =
-        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let host = named.as_ref().map_or("localhost", Authority::host);
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    // Who has a name of one word in this network is no stranger.
-    if local && host.contains('.') && !address {
+    if local && !request.headers().get_all(header::HOST).iter().all(is_near) {
         return forbidden("ask for localhost, or for an address");
     }
     next.run(request).await
+}
+
+/// Who has a name of one word in this network is no stranger.
+fn is_near(host: &HeaderValue) -> bool {
+    let named = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    named.is_some_and(|named| {
+        let host = named.host();
+        !host.contains('.') || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    })
 }
 
 fn forbidden(why: &str) -> Response {
