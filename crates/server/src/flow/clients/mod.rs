@@ -194,6 +194,13 @@ pub async fn known(app: &App, id: &ClientId) -> Answer<Option<Arc<Client>>> {
     Ok(found)
 }
 
+/// As it stands in the database, unless somebody changed it since it was seen.
+async fn as_seen(app: &App, id: &ClientId, seen: Option<u32>) -> Answer<Result<Client, ClientRefusal>> {
+    let same = |client: &Client| seen.is_none_or(|seen| seen == client.revision);
+    let changed = || ClientRefusal::Changed(id.to_string());
+    Ok(find(app, id).await?.and_then(|client| if same(&client) { Ok(client) } else { Err(changed()) }))
+}
+
 /// What somebody else changes meanwhile is looked at again so often.
 const LOOKS: usize = 64;
 
@@ -221,13 +228,10 @@ pub async fn edit_with(
     now: Timestamp,
 ) -> Answer<Result<Client, ClientRefusal>> {
     for _ in 0..LOOKS {
-        let mut client = match find(app, id).await? {
+        let mut client = match as_seen(app, id, seen).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if seen.is_some_and(|seen| seen != client.revision) {
-            break;
-        }
         let before = client.clone();
         if let Err(refusal) = apply(&mut client, settings.clone()) {
             return Ok(Err(refusal));
@@ -280,13 +284,10 @@ pub async fn rotate_secret(
     now: Timestamp,
 ) -> Answer<Result<(Client, Plain), ClientRefusal>> {
     for _ in 0..LOOKS {
-        let mut client = match find(app, id).await? {
+        let mut client = match as_seen(app, id, seen).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if seen.is_some_and(|seen| seen != client.revision) {
-            break;
-        }
         let Authentication::Secret { digest, old, .. } = &mut client.authentication else {
             return Ok(Err(ClientRefusal::Public));
         };
